@@ -1,0 +1,165 @@
+"""
+multipart/form-data, read by a strict push parser as the bytes come in.
+
+Bytes are pushed in, the file's bytes come out through a callback, the small fields are kept. Nothing is read
+ahead, so the caller decides where the file goes and may stop at any byte. Why not aiohttp's own reader: five
+megabytes of newlines before the first boundary hold its event loop for over a second, and many malformed bodies
+become a 500.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from email.message import Message
+
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
+from fleet.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
+
+PARTS_MAX = 64  # a request has about twenty fields; the rest is room for repeated keywords[]
+FIELD_BYTES_MAX = 64 * 1024  # one text field; prompts are cut at 224 tokens anyway
+BOUNDARY_CHARS_MAX = 70  # RFC 2046 5.1.1
+PLAIN_ENCODINGS = ("", "binary", "7bit", "8bit")
+
+
+@dataclass(slots=True)
+class FilePart:
+    """The clip as the caller labelled it. The label is a hint for logs; the bytes decide."""
+
+    filename: str | None
+    content_type: str | None
+    size_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Form:
+    """What the body held: text fields in the order sent, and the file part if there was one."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    file: FilePart | None = None
+
+
+class FormReader:
+    """
+    Parses one body. Feed it chunks, then `finish()`.
+
+    Raises BadRequest (`malformed_multipart`, `too_many_parts`, `duplicate_field`, `invalid_value`), BodyTooLarge or
+    UnsupportedMediaType as soon as the bytes show it.
+    """
+
+    def __init__(
+        self,
+        content_type: str,
+        *,
+        on_file: Callable[[bytes], None],
+        body_bytes_max: int,
+        file_names: Collection[str] = ("file",),
+    ) -> None:
+        self.form = Form()
+        self._on_file = on_file
+        self._file_names = file_names
+        self._body_bytes_max = body_bytes_max
+        self._received_bytes = 0
+        self._part: MultipartSegment | None = None
+        self._value = bytearray()
+        self._held = b""  # line ends after a part: the next part's, or the epilogue that strictness refuses
+        self._parser = PushMultipartParser(boundary_of(content_type), max_segment_count=PARTS_MAX, strict=True)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+        self._received_bytes += len(chunk)
+        if self._received_bytes > self._body_bytes_max:
+            raise BodyTooLarge(too_large_message(self._body_bytes_max))
+        if self._part is None and self._parser_has_begun and not chunk.strip(b"\r\n"):
+            self._held += chunk
+            if len(self._held) <= 4:
+                return
+            chunk = b""
+        try:
+            for event in self._parser.parse(self._held + chunk):
+                self._take(event)
+        except ParserLimitReached as error:
+            raise self._limit_error(error) from error
+        except MultipartError as error:
+            raise malformed() from error
+        self._held = b""
+
+    def finish(self) -> Form:
+        """The whole form; raises BadRequest if the body ended too early."""
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise malformed() from error
+        return self.form
+
+    @property
+    def _parser_has_begun(self) -> bool:
+        return bool(self.form.fields) or self.form.file is not None
+
+    def _take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
+        if isinstance(event, MultipartSegment):
+            self._open(event)
+        elif event is None:
+            self._close()
+        elif self.form.file is not None and self._is_file:
+            self.form.file.size_bytes += len(event)
+            self._on_file(bytes(event))
+        else:
+            self._value += event
+            if len(self._value) > FIELD_BYTES_MAX:
+                raise BadRequest(f"A text field may have at most {FIELD_BYTES_MAX} bytes.", param=self._name)
+
+    def _open(self, part: MultipartSegment) -> None:
+        self._part = part
+        if not part.name:
+            raise malformed()
+        if (part.header("Content-Transfer-Encoding") or "").strip().lower() not in PLAIN_ENCODINGS:
+            raise malformed()
+        if not self._is_file:
+            return
+        if self.form.file is not None:
+            raise BadRequest("Send one file per request.", code="duplicate_field", param=self._name)
+        self.form.file = FilePart(part.filename, part.content_type)
+
+    def _close(self) -> None:
+        if not self._is_file:
+            try:
+                self.form.fields.append((self._name, self._value.decode()))
+            except UnicodeDecodeError as error:
+                raise BadRequest("Text fields must be UTF-8.", param=self._name) from error
+        self._value.clear()
+        self._part = None
+
+    @property
+    def _name(self) -> str:
+        return (self._part.name or "") if self._part else ""
+
+    @property
+    def _is_file(self) -> bool:
+        return self._name in self._file_names
+
+    def _limit_error(self, error: ParserLimitReached) -> BadRequest:
+        if "count" in str(error) and "header" not in str(error):
+            return BadRequest(f"A request may have at most {PARTS_MAX} parts.", code="too_many_parts")
+        return malformed()
+
+
+def boundary_of(content_type: str) -> str:
+    """The boundary parameter of a multipart/form-data content type."""
+    header = Message()
+    header["Content-Type"] = content_type
+    if header.get_content_type() != "multipart/form-data":
+        raise UnsupportedMediaType
+    boundary = header.get_param("boundary")
+    if not isinstance(boundary, str) or not 1 <= len(boundary) <= BOUNDARY_CHARS_MAX or not boundary.isascii():
+        raise malformed()
+    return boundary
+
+
+def malformed() -> BadRequest:
+    """One answer for every body that is not well-formed: which byte was wrong helps only those who probe."""
+    return BadRequest("The request body is not valid multipart/form-data.", code="malformed_multipart")
+
+
+def too_large_message(limit_bytes: int) -> str:
+    """Names the limit in the unit of the setting."""
+    return f"The request body is larger than the limit of {limit_bytes / 1_000_000:g} MB (MAX_UPLOAD_MB)."

@@ -1,0 +1,57 @@
+"""Log lines: text on a terminal, JSON elsewhere. The request id rides along in a context variable."""
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def set_up(level: str, form: str) -> None:
+    """Send all logs to stderr. `form` is `text`, `json`, or `auto`: text on a terminal."""
+    is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler()
+    handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it logs durations of every clip at INFO
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra=`, and the request id of the task that logs."""
+    given = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    if request_id.get():
+        given.setdefault("request_id", request_id.get())
+    return given
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; extras stand beside the message."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **extras(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00 info    router: worker ready  worker=w1`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; extras follow the message."""
+        clock = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        given = "".join(f"  {name}={value}" for name, value in extras(record).items())
+        line = f"{clock} {record.levelname.lower():7} {record.name}: {record.getMessage()}{given}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -1,0 +1,127 @@
+"""
+Environment and options -> one frozen record.
+
+A settings class is a frozen dataclass whose fields are made by `setting()`. Each is an environment variable and, the
+same name in kebab case, an option; options win. A wrong value is one sentence that names the variable.
+"""
+
+import argparse
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, field, fields
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Settings = TypeVar("Settings")
+
+TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the message names it."""
+
+
+def setting(
+    default: Any,
+    text: str,
+    *,
+    unit: str = "",
+    least: float | None = None,
+    most: float | None = None,
+    also: Sequence[str] = (),
+    choices: Sequence[str] = (),
+) -> Any:
+    """A field with its default, one line of help, unit and bounds. `also` lists other names of the variable."""
+    about = {"text": text, "unit": unit, "least": least, "most": most, "also": tuple(also), "choices": tuple(choices)}
+    return field(default=default, metadata=about)
+
+
+def load(kind: type[Settings], environ: Mapping[str, str], argv: Sequence[str] = (), *, prog: str = "") -> Settings:
+    """
+    Read the record from options, then environment, then defaults.
+
+    Raises SettingError. `--help` prints every setting with unit and default, and exits.
+    """
+    types_by_name = get_type_hints(kind)
+    options = vars(parser_of(kind, prog).parse_args(argv))
+    values: dict[str, Any] = {}
+    for one in _fields_of(kind):
+        given = options[one.name] if options[one.name] is not None else _from_environ(one, environ)
+        if given is not None:
+            values[one.name] = parse(given, types_by_name[one.name], one)
+    return kind(**values)
+
+
+def parser_of(kind: type[Any], prog: str = "") -> argparse.ArgumentParser:
+    """An option for every field."""
+    parser = argparse.ArgumentParser(
+        prog=prog or None,
+        description=(kind.__doc__ or "").strip(),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
+        epilog="Each option may be given as an environment variable of the same name: --queue-limit is QUEUE_LIMIT.",
+    )
+    for one in _fields_of(kind):
+        unit = f" [{one.metadata['unit']}]" if one.metadata["unit"] else ""
+        shown = "unset" if one.default is None else _shown(one.default)
+        metavar = "|".join(one.metadata["choices"]) or one.name.rpartition("_")[2].upper()
+        text = f"{one.metadata['text']}{unit} (default: {shown})".replace("%", "%%")
+        parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name, metavar=metavar, help=text)
+    return parser
+
+
+def parse(text: str, wanted: Any, one: Field[Any]) -> Any:
+    """One value of the wanted type, within its bounds; raises SettingError."""
+    name = one.name.upper()
+    if get_origin(wanted) in (Union, types.UnionType):
+        if not text:
+            return None
+        wanted = next(arg for arg in get_args(wanted) if arg is not type(None))
+    if one.metadata["choices"] and text not in one.metadata["choices"]:
+        raise SettingError(f"{name} must be one of {', '.join(one.metadata['choices'])}; it is {text!r}.")
+    if wanted is bool:
+        return _boolean(text, name)
+    if wanted in (int, float):
+        return _number(text, wanted, one)
+    if get_origin(wanted) is tuple:
+        return tuple(item.strip() for item in text.split(",") if item.strip())
+    return text
+
+
+def _fields_of(kind: type[Any]) -> list[Field[Any]]:
+    return [one for one in fields(kind) if one.default is not MISSING and "text" in one.metadata]
+
+
+def _from_environ(one: Field[Any], environ: Mapping[str, str]) -> str | None:
+    for name in (one.name.upper(), *one.metadata["also"]):
+        if name in environ:
+            return environ[name]
+    return None
+
+
+def _boolean(text: str, name: str) -> bool:
+    if text.lower() in TRUE:
+        return True
+    if text.lower() in FALSE:
+        return False
+    raise SettingError(f"{name} must be true or false; it is {text!r}.")
+
+
+def _number(text: str, wanted: type, one: Field[Any]) -> float:
+    name, least, most = one.name.upper(), one.metadata["least"], one.metadata["most"]
+    bounds = f" from {least:g} up" if least is not None and most is None else ""
+    bounds = f" from {least:g} to {most:g}" if least is not None and most is not None else bounds
+    kind = "a whole number" if wanted is int else "a number"
+    try:
+        value: float = wanted(text)
+    except ValueError as error:
+        raise SettingError(f"{name} must be {kind}{bounds}; it is {text!r}.") from error
+    if not (least if least is not None else value) <= value <= (most if most is not None else value):
+        raise SettingError(f"{name} must be {kind}{bounds}; it is {text}.")
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return str(value) or "none"

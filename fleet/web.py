@@ -1,0 +1,101 @@
+"""What every HTTP answer of ours has: a request id, and for every error the same envelope."""
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from fleet import log
+from fleet.errors import BadRequest, BodyTooLarge, FleetError, MethodNotAllowed, NotFound, UnsupportedMediaType
+from fleet.wire import REQUEST_ID
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+HTTP_ERRORS: dict[int, type[FleetError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
+}
+
+logger = logging.getLogger(__name__)
+
+
+def add(router: web.UrlDispatcher, method: str, path: str, handler: Handler) -> None:
+    """Register a route, the same without `/v1` (some clients' base URL lacks it), and both with a trailing slash."""
+    for spelling in {path, path.removeprefix("/v1")}:
+        router.add_route(method, spelling, handler)
+        if not spelling.endswith("/"):
+            router.add_route(method, f"{spelling}/", handler)
+
+
+@web.middleware
+async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id: the caller's own if it is sane. It is on the answer and on every log line."""
+    given = request.headers.get(REQUEST_ID, "")
+    name = given if SANE_ID.fullmatch(given) else f"req-{secrets.token_hex(8)}"
+    request[REQUEST_ID] = name
+    token = log.request_id.set(name)
+    try:
+        return await handler(request)
+    finally:
+        log.request_id.reset(token)
+
+
+async def stamp(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request id on every answer, streamed ones included (a signal: it runs before headers are sent)."""
+    if REQUEST_ID in request:
+        response.headers[REQUEST_ID] = request[REQUEST_ID]
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn errors into the envelope. The process edge: what nobody expected is logged here with its traceback."""
+    try:
+        return await handler(request)
+    except FleetError as error:
+        return error_response(error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_response(_from_http(error))
+    except ConnectionResetError:
+        raise
+    except Exception:
+        logger.exception("unexpected error")
+        return error_response(FleetError())
+
+
+def error_response(error: FleetError) -> web.Response:
+    """The envelope with its status and headers."""
+    return web.json_response(error.to_json(), status=error.status, headers=error.headers())
+
+
+def _from_http(error: web.HTTPException) -> FleetError:
+    kind = HTTP_ERRORS.get(error.status)
+    if kind is not None:
+        return kind()
+    refused = BadRequest("The request could not be read.") if error.status < 500 else FleetError()
+    refused.status = error.status  # type: ignore[assignment]  # aiohttp's own, such as 417
+    return refused
+
+
+def finish(app: web.Application) -> web.Application:
+    """Add what every application of ours has; call it once, before the application starts."""
+    app.middlewares.extend([name_request, answer_errors])
+    app.on_response_prepare.append(stamp)
+    return app
+
+
+def wants_html(request: web.Request) -> bool:
+    """Whether a browser asks: it names text/html, other clients do not."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def json_answer(value: Any, status: int = 200) -> web.Response:
+    """A plain JSON answer that no cache keeps."""
+    return web.json_response(value, status=status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""One model behind a bounded queue."""
