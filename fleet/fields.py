@@ -24,24 +24,8 @@ LISTS = frozenset(
     ["timestamp_granularities", "include", "keywords", "languages", "known_speaker_names", "known_speaker_references"]
 )
 SCALARS = frozenset(
-    [
-        "model",
-        "language",
-        "prompt",
-        "response_format",
-        "temperature",
-        "stream",
-        "chunking_strategy",
-        "task",
-        "hotwords",
-        "vad_filter",
-        "beam_size",
-        "max_speech_duration_s",
-        "min_silence_duration_ms",
-        "condition_on_previous_text",
-        "transcription_tier",
-        "user",
-    ]
+    "model language prompt response_format temperature stream chunking_strategy task hotwords vad_filter beam_size "
+    "max_speech_duration_s min_silence_duration_ms condition_on_previous_text transcription_tier user".split()  # noqa: SIM905
 )
 BEAM_SIZE_MAX = 20
 
