@@ -23,10 +23,13 @@ NUMBER = re.compile(r"\d{1,9}(\.\d{1,12})?([eE]-?\d{1,2})?", re.ASCII)
 LISTS = frozenset(
     ["timestamp_granularities", "include", "keywords", "languages", "known_speaker_names", "known_speaker_references"]
 )
-SCALARS = frozenset(
-    "model language prompt response_format temperature stream chunking_strategy task hotwords vad_filter beam_size "
-    "max_speech_duration_s min_silence_duration_ms condition_on_previous_text transcription_tier user".split()  # noqa: SIM905
-)
+# fmt: off
+SCALARS = frozenset([
+    "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy", "task", "hotwords",
+    "vad_filter", "beam_size", "max_speech_duration_s", "min_silence_duration_ms", "condition_on_previous_text",
+    "transcription_tier", "user",
+])
+# fmt: on
 BEAM_SIZE_MAX = 20
 
 Choice = TypeVar("Choice", bound=StrEnum)
