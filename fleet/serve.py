@@ -90,12 +90,12 @@ async def _until_drained(service: Service, stopping: "Signals") -> None:
     async with asyncio.TaskGroup() as group:
         loops = [group.create_task(loop) for loop in service.loops()]
         await stopping.first.wait()
-        await _first_of(service.drain(), stopping.second.wait())
+        await first_of(service.drain(), stopping.second.wait())
         for loop in loops:
             loop.cancel()
 
 
-async def _first_of(work: Coroutine[Any, Any, Any], stop: Coroutine[Any, Any, Any]) -> None:
+async def first_of(work: Coroutine[Any, Any, Any], stop: Coroutine[Any, Any, Any]) -> None:
     """Return when either is done; the other is cancelled."""
     async with asyncio.TaskGroup() as group:
         tasks = {group.create_task(work), group.create_task(stop)}

@@ -64,7 +64,8 @@ def parser_of(kind: type[Any], prog: str = "") -> argparse.ArgumentParser:
         shown = "unset" if one.default is None else _shown(one.default)
         metavar = "|".join(one.metadata["choices"]) or one.name.rpartition("_")[2].upper()
         text = f"{one.metadata['text']}{unit} (default: {shown})".replace("%", "%%")
-        parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name, metavar=metavar, help=text)
+        flag: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(one.default, bool) else {}
+        parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name, metavar=metavar, help=text, **flag)
     return parser
 
 

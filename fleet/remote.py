@@ -1,0 +1,68 @@
+"""A fleet as its command-line clients see it: where it is, which key it wants, and its failures as one sentence."""
+
+import argparse
+import os
+from typing import Any
+
+import aiohttp
+
+DEFAULT_URL = "http://127.0.0.1:8083"
+CONNECT_TIMEOUT_S = 5
+
+
+class RemoteError(Exception):
+    """The fleet could not be asked, or said no; the message is for a person."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """`--url` and `--key`, which every client takes."""
+    url = os.environ.get("FLEET_URL", DEFAULT_URL)
+    parser.add_argument("--url", default=url, help=f"address of the router (FLEET_URL; default: {DEFAULT_URL})")
+    key = os.environ.get("FLEET_KEY")
+    parser.add_argument("--key", default=key, help="API key, where the fleet asks for one (FLEET_KEY; default: none)")
+
+
+def session(url: str, key: str | None, timeout_s: float) -> aiohttp.ClientSession:
+    """A client of this fleet; `url` may end in /v1 or a slash. Raises RemoteError for what is no address."""
+    base = url.rstrip("/").removesuffix("/v1")
+    if not base.startswith(("http://", "https://")):
+        raise RemoteError(f"--url must start with http:// or https://; it is {url!r}")
+    return aiohttp.ClientSession(
+        base_url=f"{base}/",
+        headers={"Authorization": f"Bearer {key}"} if key else None,
+        timeout=aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S),
+    )
+
+
+async def body_of(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a good answer; raises RemoteError with the message of a bad one."""
+    body = await response.read()
+    if response.status < 400:
+        return body
+    try:
+        error = (await response.json(content_type=None))["error"]
+        message = f"{error['message']} ({error['code']})"
+    except (ValueError, KeyError, TypeError):
+        message = f"the answer was {response.status} {response.reason}"
+    raise RemoteError(message, retry_after_s=_retry_after_s(response))
+
+
+def explained(error: Exception, url: str) -> RemoteError:
+    """A failure on the way as one sentence."""
+    if isinstance(error, RemoteError):
+        return error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "it cannot be reached"
+        return RemoteError(f"no fleet answers at {url} ({why}); start one with: whisper-fleet up")
+    if isinstance(error, TimeoutError):
+        return RemoteError(f"{url} did not answer in time")
+    return RemoteError(f"the connection to {url} failed ({type(error).__name__})")
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    given: Any = response.headers.get("Retry-After", "")
+    return float(given) if given.isdigit() and response.status in (429, 503) else None
