@@ -1,0 +1,30 @@
+"""What every test may use: a deadline that polls, clips with known words."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parents[1] / "fleet" / "sample.wav"
+SAMPLE_TEXT = "five seven nine zero one"
+
+
+@pytest.fixture
+def sample() -> tuple[bytes, str]:
+    """A clip of a human voice and the words in it."""
+    return SAMPLE.read_bytes(), SAMPLE_TEXT
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """`await eventually(lambda: condition)`: poll until it holds, fail at the deadline with what was waited for."""
+
+    async def poll(holds: Callable[[], object], within_s: float = 20, what: str = "it") -> None:
+        deadline = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
+            await asyncio.sleep(0.02)
+
+    return poll
