@@ -2,7 +2,7 @@
 Run one service: an aiohttp application and the loops that belong to it, in one TaskGroup.
 
 Start and stop read as lists. A first SIGTERM or SIGINT drains, a second stops at once. Exit codes: 0 drained,
-1 crashed, 3 could not start (and would not the next time either).
+1 crashed, 3 could not start (and would not the next time either), 70 lost the model's device.
 """
 
 import asyncio
@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 class StartupError(Exception):
     """The service cannot start, for a reason that a restart will not cure; the message is for the operator."""
+
+
+class EngineLost(Exception):
+    """The model's device cannot be used any more; a new process can."""
 
 
 class Service(Protocol):
@@ -54,6 +58,9 @@ def run(
         for error in group.exceptions:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal, also where logs are JSON
         code = EXIT_STARTUP
+    except* EngineLost:
+        logger.exception("engine lost")
+        code = EXIT_ENGINE
     except* Exception:
         logger.exception("crashed")
         code = EXIT_CRASH

@@ -13,6 +13,7 @@ from fleet.errors import BadRequest, BodyTooLarge, FleetError, MethodNotAllowed,
 from fleet.wire import REQUEST_ID
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ExpectHandler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 HTTP_ERRORS: dict[int, type[FleetError]] = {
@@ -25,12 +26,18 @@ HTTP_ERRORS: dict[int, type[FleetError]] = {
 logger = logging.getLogger(__name__)
 
 
-def add(router: web.UrlDispatcher, method: str, path: str, handler: Handler) -> None:
-    """Register a route, the same without `/v1` (some clients' base URL lacks it), and both with a trailing slash."""
+def add(
+    router: web.UrlDispatcher, method: str, path: str, handler: Handler, *, expect: ExpectHandler | None = None
+) -> None:
+    """
+    Register a route, the same without `/v1` (some clients' base URL lacks it), and both with a trailing slash.
+
+    `expect` answers `Expect: 100-continue`, for routes that may refuse before the body is sent.
+    """
     for spelling in {path, path.removeprefix("/v1")}:
-        router.add_route(method, spelling, handler)
+        router.add_route(method, spelling, handler, expect_handler=expect)
         if not spelling.endswith("/"):
-            router.add_route(method, f"{spelling}/", handler)
+            router.add_route(method, f"{spelling}/", handler, expect_handler=expect)
 
 
 @web.middleware

@@ -1,1 +1,16 @@
-"""One model behind a bounded queue."""
+"""
+One model behind a bounded queue. The life of a request:
+
+    api         read the headers; refuse at once what the gate would refuse anyway
+    upload      the body streams into memory or onto an unlinked file; fields and file come out
+    decoding    fields, settings and the model's card -> how to decode
+    gate        take a slot, wait for one, or be refused
+    door        the way in for every protocol: turn, decode, segments, accounting
+    audio, wav  bytes -> 16 kHz mono samples, in a thread
+    speech      voice activity -> windows
+    batcher     windows of all running requests, turn by turn, into model calls
+    engine      faster-whisper and CTranslate2; `fake` stands in for it
+    transcribe  windows' results -> segments in order, streamed out as they come
+
+`window` has what passes between them, `lifecycle` the states of the process, `app` puts the parts together.
+"""

@@ -1,1 +1,1 @@
-"""One model behind a bounded queue."""
+"""The model that ships with the package, and where the others come from."""

@@ -1,0 +1,108 @@
+"""Builds a worker's parts and hands them to each other; the only file that does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from fleet import web as fleet_web
+from fleet.wire import WorkerState
+from worker import audio, fake
+from worker.api import Api
+from worker.batcher import Batcher
+from worker.clip import AudioLimits
+from worker.door import Door
+from worker.gate import Gate
+from worker.lifecycle import Lifecycle
+from worker.metrics import WorkerMetrics
+from worker.report import Reporter
+from worker.settings import WorkerSettings
+from worker.transcribe import Transcriber
+from worker.window import Engine
+
+DRAIN_STEP_S = 0.05
+
+
+class Worker:
+    """One worker process: its application, its model, and how both stop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._metrics = WorkerMetrics()
+        self._lifecycle = Lifecycle()
+        self._engine = build_engine(settings)
+        self._gate = Gate(
+            slots=settings.slots(self._engine.device),
+            queue_limit=settings.max_queue_size,
+            reserved_slots=settings.realtime_reserved_slots,
+            fails_fast=settings.fail_fast_when_busy,
+            fixed_retry_after_s=settings.busy_retry_after_s,
+            refusal=self._lifecycle.refusal,
+        )
+        self._reporter = Reporter(settings, self._gate, self._lifecycle)
+        is_scripted = settings.scripted_s is not None
+        self._batcher = Batcher(
+            self._engine,
+            windows_per_call=1 if is_scripted else settings.windows_per_call(self._engine.device),
+            threads=self._gate.slots if is_scripted else 1,
+            on_broken=self._lifecycle.on_broken,
+            on_call=self._metrics.batch.observe,
+        )
+        self._transcriber = Transcriber(
+            self._engine,
+            self._batcher,
+            fake.decode if is_scripted else audio.decode,
+            limits=AudioLimits(min_s=settings.min_audio_s, max_s=settings.max_audio_s),
+            threads=settings.decode_threads,
+        )
+        self.app = self._application()
+
+    def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Loading the model, and then watching over it."""
+        return [self._lifecycle.run(self._engine, self._batcher, self._reporter.on_loaded)]
+
+    async def drain(self) -> None:
+        """Refuse what is new, finish what is in the gate, or give it up after DRAIN_TIMEOUT_S."""
+        self._lifecycle.move(WorkerState.DRAINING)
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout_s):
+                while not self._gate.is_idle:
+                    await asyncio.sleep(DRAIN_STEP_S)
+        except TimeoutError:
+            self._lifecycle.move(WorkerState.STOPPED, why="requests were given up after DRAIN_TIMEOUT_S")
+
+    def _application(self) -> web.Application:
+        api = Api(
+            settings=self._settings,
+            lifecycle=self._lifecycle,
+            gate=self._gate,
+            door=Door(self._gate, self._transcriber, self._reporter, self._metrics),
+            reporter=self._reporter,
+            metrics=self._metrics,
+        )
+        app = fleet_web.finish(web.Application())
+        app.middlewares.append(api.account)
+        api.register(app)
+        app.on_cleanup.append(self._close)
+        self._metrics.gauge("slots", "Requests at once", lambda: self._gate.slots)
+        self._metrics.gauge("in_flight", "Requests that hold a slot", lambda: self._gate.in_flight)
+        self._metrics.gauge("queue_depth", "Requests that wait for a slot", lambda: self._gate.queue_depth)
+        self._metrics.gauge("work_seconds", "Expected compute of what is in the gate", self._gate.work_s)
+        self._metrics.gauge("ready", "1 while ready", lambda: float(self._lifecycle.state is WorkerState.READY))
+        return app
+
+    async def _close(self, app: web.Application) -> None:
+        self._transcriber.close()
+        await asyncio.to_thread(self._batcher.stop)
+
+
+def build_engine(settings: WorkerSettings) -> Engine:
+    """The scripted engine for `fake:SECONDS`, else the real one, which takes half a second to import."""
+    if settings.scripted_s is not None:
+        return fake.ScriptedEngine(settings.model, settings.scripted_s)
+    from worker.engine import WhisperEngine  # noqa: PLC0415
+
+    return WhisperEngine(settings)

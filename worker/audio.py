@@ -1,0 +1,151 @@
+"""
+Bytes -> 16 kHz mono float32, told by the bytes and never by a file name.
+
+Every format but plain WAV goes through FFmpeg behind whitelists. Without them a two-line text upload makes FFmpeg open
+local files (concat scripts), bind sockets (SDP) or decode gigabytes of cover art. Packets are decoded one by one,
+because the usual loop ends without a word at the first damaged one. Rate, channels and length are checked while
+decoding: headers only claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import av
+import av.error
+import av.logging
+import numpy as np
+
+from fleet.errors import BadAudio
+from worker import wav
+from worker.clip import AudioLimits, Clip, check_layout, check_length, finished
+from worker.window import RATE, Samples
+
+# fmt: off
+FORMATS = ("wav", "w64", "aiff", "mp3", "flac", "ogg", "mov", "matroska", "aac", "amr", "caf", "au", "mpegts")
+CODECS = (
+    "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_u8", "pcm_mulaw",
+    "pcm_alaw", "mp3float", "mp3", "flac", "opus", "libopus", "vorbis", "aac", "alac", "amrnb", "amrwb",
+)
+# fmt: on
+OPTIONS = {
+    "protocol_whitelist": "pipe",
+    "format_whitelist": ",".join(FORMATS),
+    "codec_whitelist": ",".join(CODECS),
+}
+MAGIC = (b"fLaC", b"OggS", b"\x1aE\xdf\xa3")  # of containers that, where they cannot be opened, are damaged
+DECLARED_LOSS_MIN_S = 0.15  # codecs pad and trim by less
+CORRUPT_SHARE = 0.5  # less decoded than this share of what was declared: refuse rather than answer with a part
+GUESSED_DURATIONS = ("mp3", "aac", "wav", "w64", "au")  # no length, or one that streaming writers make up
+
+
+def decode(source: BinaryIO, limits: AudioLimits) -> Clip:
+    """The clip in the source; blocks. Raises BadAudio with a code that says what is wrong."""
+    source.seek(0)
+    header = wav.read_header(source)
+    if header is not None:
+        return wav.decode(source, header, limits)
+    source.seek(0)
+    start = source.read(16)
+    if not start:
+        raise BadAudio("The file is empty.", code="audio_empty")
+    source.seek(0)
+    try:
+        return _decode(source, limits)
+    except av.error.FFmpegError as error:
+        is_known = start.startswith(MAGIC) or start[4:8] == b"ftyp"
+        raise BadAudio(_DAMAGED if is_known else None, code="audio_corrupt" if is_known else None) from error
+
+
+_DAMAGED = "The audio file is damaged."
+
+
+@dataclass(slots=True)
+class _Decoding:
+    """One file on its way through FFmpeg."""
+
+    limits: AudioLimits
+    blocks: list[Samples] = field(default_factory=list)
+    damaged_packets: int = 0
+    seconds: float = 0.0
+    _resampler: av.AudioResampler | None = None
+    _layout: tuple[Any, ...] = ()
+
+    def take(self, frame: Any) -> None:
+        """Mix down and resample one frame; the stream may change its layout on the way."""
+        check_layout(frame.sample_rate, frame.layout.nb_channels)
+        layout = (frame.sample_rate, frame.layout.name, frame.format.name)
+        if layout != self._layout:
+            self.flush()
+            self._resampler, self._layout = av.AudioResampler(format="flt", layout="mono", rate=RATE), layout
+        self.seconds += frame.samples / frame.sample_rate
+        check_length(self.seconds, self.limits)
+        frame.pts = None  # gaps in the stream's clock are not filled: they are how damage looks
+        self._keep(frame)
+
+    def flush(self) -> None:
+        """Take what the resampler still holds."""
+        if self._resampler is not None:
+            self._keep(None)
+
+    def _keep(self, frame: Any) -> None:
+        assert self._resampler is not None
+        self.blocks += [block.to_ndarray().reshape(-1).astype(np.float32) for block in self._resampler.resample(frame)]
+
+
+def _decode(source: BinaryIO, limits: AudioLimits) -> Clip:
+    with av.open(source, mode="r", options=OPTIONS) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            raise BadAudio("The file has no audio in it.", code="audio_no_stream")
+        codec = stream.codec_context
+        if codec is None or codec.name not in CODECS:
+            raise BadAudio
+        check_layout(codec.sample_rate, codec.channels)
+        decoding = _Decoding(limits)
+        for frame in _frames(container, stream, decoding):
+            decoding.take(frame)
+        decoding.flush()
+        declared_s = _declared_s(container, stream)
+    return finished(decoding.blocks, limits, _losses(decoding, declared_s))
+
+
+def _frames(container: Any, stream: Any, decoding: _Decoding) -> Iterator[Any]:
+    """Every frame that can be had; damaged packets are counted and passed over."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            decoding.damaged_packets += 1
+            if decoding.damaged_packets > 100_000:
+                return
+            continue
+        yield from frames
+
+
+def _declared_s(container: Any, stream: Any) -> float | None:
+    """The length that the container's header claims, where it is more than a guess."""
+    if container.format.name in GUESSED_DURATIONS:
+        return None
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _losses(decoding: _Decoding, declared_s: float | None) -> tuple[str, ...]:
+    """Nothing, or one warning; raises BadAudio where most of the clip is lost."""
+    lost_s = (declared_s or 0.0) - decoding.seconds
+    if not decoding.damaged_packets and lost_s < DECLARED_LOSS_MIN_S:
+        return ()
+    if declared_s and decoding.seconds < declared_s * CORRUPT_SHARE:
+        raise BadAudio(_DAMAGED, code="audio_corrupt")
+    declared = f"; declared={declared_s:.2f}" if declared_s else ""
+    return (f"truncated{declared}; decoded={decoding.seconds:.2f}",)

@@ -1,0 +1,63 @@
+"""
+The one way into the model: admission, decoding, segments, accounting.
+
+HTTP calls it, and so will every later door. It knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from fleet.errors import FleetError
+from fleet.wire import Segment
+from worker.gate import Admission, Gate
+from worker.metrics import WorkerMetrics
+from worker.report import Reporter
+from worker.transcribe import Progress, Transcriber
+from worker.window import DecodeOptions
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """One request: where it stands in the gate, and what is known of its clip."""
+
+    admission: Admission
+    deadline: float  # on time.monotonic's clock
+    error: FleetError | None = None  # what ended a stream that had begun
+    progress: Progress = field(default_factory=Progress)
+    began: float = field(default_factory=time.monotonic)
+    queue_s: float = 0.0
+
+
+class Door:
+    """Puts gate, transcriber and accounting in order around one request."""
+
+    def __init__(self, gate: Gate, transcriber: Transcriber, reporter: Reporter, metrics: WorkerMetrics) -> None:
+        self._gate, self._transcriber, self._reporter, self._metrics = gate, transcriber, reporter, metrics
+
+    async def segments(self, source: BinaryIO, options: DecodeOptions, visit: Visit) -> AsyncIterator[Segment]:
+        """Wait for the slot, then decode and transcribe. The caller has entered the gate."""
+        waiting = time.monotonic()
+        await self._gate.turn(visit.admission)
+        started = time.monotonic()
+        visit.queue_s = started - waiting
+        self._metrics.wait.observe(visit.queue_s)
+        clip = await self._transcriber.decode(source, visit.progress)
+        visit.admission.work_s = self._reporter.work_s(clip.duration_s)
+        async with aclosing(self._transcriber.segments(clip, options, visit.progress)) as segments:
+            async for segment in segments:
+                yield segment
+        compute_s = time.monotonic() - started
+        self._reporter.learn(clip.duration_s, compute_s)
+        self._metrics.audio.inc(clip.duration_s)
+        self._metrics.decode.observe(visit.progress.decode_s)
+        self._metrics.engine.observe(compute_s - visit.progress.decode_s)
+
+    def count(self, visit: Visit, code: str) -> None:
+        """One outcome for every request: `ok`, an error's code, or `cancelled`."""
+        self._metrics.requests.labels(code).inc()
+        self._metrics.request.observe(time.monotonic() - visit.began)

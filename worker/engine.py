@@ -1,0 +1,409 @@
+"""
+The real engine: the one file that imports faster_whisper and ctranslate2.
+
+Window by window it does what faster-whisper does clip by clip, with faster-whisper's own parts (features, prompt,
+segments by timestamps, word alignment), so that windows of several requests can share a call. On CPU windows are
+encoded one at a time (a batch is no faster there) and decoded together; on CUDA both stages take the batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+from faster_whisper.vad import get_vad_model
+from numpy.typing import NDArray
+
+from fleet.serve import StartupError
+from fleet.wire import Segment, Word
+from worker import fallback, speech
+from worker.card import read_card
+from worker.fallback import Attempt
+from worker.models import catalogue
+from worker.settings import WorkerSettings
+from worker.window import (
+    RATE,
+    DecodeOptions,
+    EngineBroken,
+    EngineFacts,
+    Piece,
+    Samples,
+    Window,
+    WindowResult,
+)
+
+FRAMES_MAX = 3000  # mel frames of 10 ms in Whisper's window
+FRAME = RATE // 100
+MAX_INITIAL_TIMESTAMP = 50  # one second, in timestamp tokens
+VAD_STEP = 2000 * speech.CHUNK  # samples looked at between two looks at the clock (64 s)
+VAD_CONTEXT = 64  # samples of the chunk before that Silero wants to see
+PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
+DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
+
+logger = logging.getLogger(__name__)
+
+
+class WhisperEngine:
+    """faster-whisper behind the contract of `worker.window.Engine`."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self.device = _device(settings.device)
+        self._facts: EngineFacts | None = None
+        self._model: Any = None
+        self._suppressed: tuple[int, ...] = ()
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What was loaded, and onto what."""
+        if self._facts is None:
+            raise RuntimeError("the engine is not loaded")
+        return self._facts
+
+    def load(self) -> None:
+        """Find or fetch the model, read it and its card; raises StartupError."""
+        settings = self._settings
+        directory = catalogue.resolve(settings.model, settings.model_dir, is_offline=settings.offline)
+        device = self.device
+        compute_type = settings.compute_type or ("int8_float16" if device == "cuda" else "int8")
+        self._model = _load(directory, device, compute_type, settings.threads)
+        self._suppressed = tuple(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
+        is_multilingual = bool(self._model.model.is_multilingual)
+        self._facts = EngineFacts(
+            model=settings.model,
+            device=device,
+            compute_type=compute_type,
+            languages=tuple(self._model.supported_languages),
+            can_translate=is_multilingual and "turbo" not in settings.model,
+            is_scripted=False,
+            card=read_card(directory),
+        )
+
+    def plan(self, samples: Samples, options: DecodeOptions, is_cancelled: Callable[[], bool]) -> list[Window]:
+        """Voice activity, then windows."""
+        if options.vad is None or not samples.size:
+            return []
+        probabilities = _speech_probabilities(samples, is_cancelled)
+        return speech.windows(speech.regions(probabilities, len(samples), options.vad), merge=options.merge_regions)
+
+    def key(self, piece: Piece) -> Hashable:
+        """Equal frames, because a call takes one shape; equal prompt length, because CTranslate2 wants it."""
+        options = piece.options
+        return (
+            _frames(piece),
+            len(self._prompt(piece, options.language or "en")),
+            options.beam_size,
+            options.temperatures[0],
+            options.repetition_penalty,
+            options.no_repeat_ngram_size,
+        )
+
+    def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        """Encode, detect, decode, fall back, cut into segments."""
+        try:
+            return self._run(pieces, is_cancelled)
+        except RuntimeError as error:
+            if any(word in str(error).lower() for word in DEVICE_LOST):
+                raise EngineBroken(str(error)) from error
+            raise
+
+    def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
+        """faster-whisper's own loop, a segment a step."""
+        vad = options.vad
+        segments, info = self._model.transcribe(
+            samples,
+            language=self._sequential_language(samples, options),
+            task=options.task,
+            beam_size=options.beam_size,
+            temperature=list(options.temperatures),
+            compression_ratio_threshold=options.compression_ratio_threshold,
+            log_prob_threshold=options.log_prob_threshold,
+            no_speech_threshold=options.no_speech_threshold,
+            repetition_penalty=options.repetition_penalty,
+            no_repeat_ngram_size=options.no_repeat_ngram_size,
+            condition_on_previous_text=options.condition_on_previous_text,
+            initial_prompt=options.prompt,
+            hotwords=options.hotwords,
+            without_timestamps=options.without_timestamps,
+            word_timestamps=options.wants_words,
+            vad_filter=vad is not None,
+            vad_parameters=vad
+            and {
+                "threshold": vad.threshold,
+                "min_speech_duration_ms": vad.min_speech_ms,
+                "min_silence_duration_ms": vad.min_silence_ms,
+                "max_speech_duration_s": vad.max_speech_s,
+                "speech_pad_ms": vad.speech_pad_ms,
+            },
+        )
+        for segment in segments:
+            yield WindowResult(
+                segments=(_from_faster_whisper(segment),),
+                language=info.language,
+                language_probability=info.language_probability,
+            )
+
+    def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        encoded = self._encode([self._features(piece) for piece in pieces])
+        languages = self._languages(encoded, pieces)
+        tokenizers = [
+            self._tokenizer(language, piece.options.task)
+            for piece, (language, _) in zip(pieces, languages, strict=True)
+        ]
+        attempts = self._decode(encoded, pieces, [language for language, _ in languages])
+        results = []
+        for number, piece in enumerate(pieces):
+            own = encoded if len(pieces) == 1 else None
+            attempt = attempts[number]
+            if fallback.must_retry(attempt, piece.options) and len(piece.options.temperatures) > 1:
+                own = own or self._encode([self._features(piece)])
+                attempt = self._climb(own, piece, languages[number][0], attempt, is_cancelled)
+            segments, resume_at = self._segments(attempt, piece, tokenizers[number])
+            if piece.options.wants_words and segments:
+                own = own or self._encode([self._features(piece)])
+                self._add_words(segments, piece, tokenizers[number], own)
+            language, probability = languages[number]
+            results.append(
+                WindowResult(
+                    segments=tuple(_finished(one, attempt, piece) for one in segments if one["text"].strip()),
+                    language=language,
+                    language_probability=probability,
+                    resume_at=resume_at,
+                )
+            )
+        return results
+
+    def _features(self, piece: Piece) -> NDArray[np.float32]:
+        """Log-mel of the window, padded with zeros (as Whisper was trained) to the frames that are encoded."""
+        frames = _frames(piece)
+        samples = np.nan_to_num(piece.samples[piece.window.start : piece.window.end])
+        features = self._model.feature_extractor(samples)[:, :frames]
+        return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
+
+    def _encode(self, features: Sequence[NDArray[np.float32]]) -> Any:
+        if self.device == "cuda" or len(features) == 1:
+            return self._model.encode(np.stack(features))
+        return ctranslate2.StorageView.from_array(
+            np.concatenate([np.asarray(self._model.encode(one)) for one in features])
+        )
+
+    def _languages(self, encoded: Any, pieces: Sequence[Piece]) -> list[tuple[str, float]]:
+        """What was asked for, or what the model hears among what was allowed."""
+        if not self._model.model.is_multilingual:
+            return [("en", 1.0) for _ in pieces]
+        if all(piece.options.language for piece in pieces):
+            return [(piece.options.language or "", 1.0) for piece in pieces]
+        heard = self._model.model.detect_language(encoded)
+        return [
+            (piece.options.language, 1.0) if piece.options.language else _likeliest(one, piece.options.languages)
+            for piece, one in zip(pieces, heard, strict=True)
+        ]
+
+    def _tokenizer(self, language: str, task: str) -> Any:
+        return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language)
+
+    def _prompt(self, piece: Piece, language: str) -> list[int]:
+        options = piece.options
+        tokenizer = self._tokenizer(language, options.task)
+        before = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt and piece.window.is_first else []
+        prompt: list[int] = self._model.get_prompt(
+            tokenizer, before, without_timestamps=options.without_timestamps, hotwords=options.hotwords
+        )
+        return prompt
+
+    def _decode(
+        self, encoded: Any, pieces: Sequence[Piece], languages: Sequence[str], temperature: float | None = None
+    ) -> list[Attempt]:
+        """One call for all pieces, at the first temperature or the given one."""
+        options = pieces[0].options
+        heat = options.temperatures[0] if temperature is None else temperature
+        sampling = (
+            {"beam_size": 1, "num_hypotheses": 5, "sampling_topk": 0, "sampling_temperature": heat}
+            if heat > 0
+            else {"beam_size": options.beam_size, "patience": 1}
+        )
+        generated = self._model.model.generate(
+            encoded,
+            [self._prompt(piece, language) for piece, language in zip(pieces, languages, strict=True)],
+            length_penalty=1,
+            repetition_penalty=options.repetition_penalty,
+            no_repeat_ngram_size=options.no_repeat_ngram_size,
+            max_length=self._model.max_length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=self._suppressed,
+            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
+            **sampling,
+        )
+        tokenizer = self._tokenizer("en", "transcribe")
+        return [_attempt(one, heat, tokenizer) for one in generated]
+
+    def _climb(
+        self, encoded: Any, piece: Piece, language: str, first: Attempt, is_cancelled: Callable[[], bool]
+    ) -> Attempt:
+        """Up the ladder of temperatures until an attempt will do; if none does, the best of them."""
+        attempts = [first]
+        for temperature in piece.options.temperatures[1:]:
+            if is_cancelled():
+                break
+            attempts += self._decode(encoded, [piece], [language], temperature)
+            if not fallback.must_retry(attempts[-1], piece.options):
+                return attempts[-1]
+        return fallback.best(attempts, piece.options)
+
+    def _segments(self, attempt: Attempt, piece: Piece, tokenizer: Any) -> tuple[list[dict[str, Any]], int | None]:
+        """The window's segments, and where to go on if the model stopped before the speech did."""
+        window, options = piece.window, piece.options
+        if fallback.is_silence(attempt, options):
+            return [], None
+        seek, frames = window.start // FRAME, math.ceil((window.end - window.start) / FRAME)
+        if options.without_timestamps:
+            start, end = window.regions[0].speech_start, window.regions[-1].speech_end
+            own = {"seek": seek, "start": start / RATE, "end": end / RATE, "tokens": list(attempt.tokens)}
+            return [own | {"text": attempt.text}], None
+        found, seek_after, _ = self._model._split_segments_by_timestamps(
+            tokenizer, list(attempt.tokens), window.start / RATE, frames, frames * FRAME / RATE, seek
+        )
+        for one in found:
+            one["text"] = tokenizer.decode(one["tokens"])
+        return [one for one in found if one["start"] < one["end"]], _resume(window, seek_after)
+
+    def _add_words(self, segments: list[dict[str, Any]], piece: Piece, tokenizer: Any, encoded: Any) -> None:
+        window = piece.window
+        frames = min(_frames(piece), math.ceil((window.end - window.start) / FRAME))
+        times = [(one["start"], one["end"]) for one in segments]
+        self._model.add_word_timestamps(
+            [segments], tokenizer, encoded, frames, PREPEND, APPEND, last_speech_timestamp=0.0
+        )
+        if piece.options.without_timestamps:  # the alignment is rough there; voice activity knows better
+            for one, (start, end) in zip(segments, times, strict=True):
+                one["start"], one["end"] = start, end
+
+    def _sequential_language(self, samples: Samples, options: DecodeOptions) -> str | None:
+        if options.language or not options.languages or not self._model.model.is_multilingual:
+            return options.language
+        _, _, heard = self._model.detect_language(samples[: FRAMES_MAX * FRAME])
+        allowed = [language for language, _ in heard if language in options.languages]
+        return allowed[0] if allowed else None
+
+
+def _load(directory: Path, device: str, compute_type: str, threads: int) -> Any:
+    try:
+        return WhisperModel(str(directory), device=device, compute_type=compute_type, cpu_threads=threads)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StartupError(f"the model could not be loaded on {device} as {compute_type}: {error}") from error
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _speech_probabilities(samples: Samples, is_cancelled: Callable[[], bool]) -> list[float]:
+    """Silero's probability for every 32 ms; its state is carried from step to step, so steps change nothing."""
+    session = get_vad_model().session
+    state, cell = np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32)
+    before = np.zeros(VAD_CONTEXT, np.float32)
+    found: list[float] = []
+    for start in range(0, len(samples), VAD_STEP):
+        if is_cancelled():
+            break
+        step = np.nan_to_num(samples[start : start + VAD_STEP])
+        chunks = np.pad(step, (0, -len(step) % speech.CHUNK)).reshape(-1, speech.CHUNK)
+        contexts = np.vstack([before, chunks[:-1, -VAD_CONTEXT:]])
+        heard, state, cell = session.run(None, {"input": np.hstack([contexts, chunks]), "h": state, "c": cell})
+        found += np.asarray(heard).ravel().tolist()
+        before = chunks[-1, -VAD_CONTEXT:]
+    return found
+
+
+def _frames(piece: Piece) -> int:
+    """Mel frames to encode: all of Whisper's window, or what this one fills, rounded up to the card's step."""
+    if not piece.options.is_auto_context:
+        return FRAMES_MAX
+    step = piece.options.context_step_frames
+    # one frame more than the samples fill: the extractor pads by a hop
+    filled = (piece.window.end - piece.window.start) // FRAME + 1
+    return min(FRAMES_MAX, math.ceil(filled / step) * step)
+
+
+def _likeliest(heard: Sequence[tuple[str, float]], allowed: Sequence[str]) -> tuple[str, float]:
+    codes = [(token[2:-2], probability) for token, probability in heard]
+    return next(((code, probability) for code, probability in codes if not allowed or code in allowed), codes[0])
+
+
+def _attempt(generated: Any, temperature: float, tokenizer: Any) -> Attempt:
+    tokens = tuple(generated.sequences_ids[0])
+    return Attempt(
+        tokens=tokens,
+        text=tokenizer.decode(list(tokens)),
+        temperature=temperature,
+        # CTranslate2's score is the mean over the tokens; Whisper counts the end token too
+        avg_logprob=generated.scores[0] * len(tokens) / (len(tokens) + 1),
+        no_speech_prob=generated.no_speech_prob,
+    )
+
+
+def _resume(window: Window, seek_frames: int) -> int | None:
+    """The sample to go on at, where at least a little speech is left; never at or before the window's start."""
+    at = seek_frames * FRAME
+    has_speech = any(region.speech_end - at > RATE // 10 for region in window.regions)
+    return at if window.start + RATE // 10 < at < window.end and has_speech else None
+
+
+def _finished(one: dict[str, Any], attempt: Attempt, piece: Piece) -> Segment:
+    """A segment on the wire: times inside the clip, numbers finite."""
+    end_of_clip = len(piece.samples) / RATE
+    start = min(max(0.0, one["start"]), end_of_clip)
+    end = min(max(start, one["end"]), end_of_clip)
+    words = one.get("words") if piece.options.wants_words else None
+    return Segment(
+        id=0,
+        seek=one["seek"],
+        start=start,
+        end=end,
+        text=one["text"],
+        tokens=tuple(one["tokens"]),
+        temperature=attempt.temperature,
+        avg_logprob=attempt.avg_logprob,
+        compression_ratio=attempt.compression_ratio,
+        no_speech_prob=attempt.no_speech_prob,
+        words=None if words is None else tuple(_words(words, end_of_clip)),
+    )
+
+
+def _words(words: Sequence[dict[str, Any]], end_of_clip: float) -> Iterator[Word]:
+    """Words in order: none starts before the one before it ended, none leaves the clip."""
+    last = 0.0
+    for word in words:
+        start = min(max(last, float(word["start"])), end_of_clip)
+        last = min(max(start, float(word["end"])), end_of_clip)
+        yield Word(word["word"], start, last, float(word["probability"]))
+
+
+def _from_faster_whisper(segment: Any) -> Segment:
+    words = segment.words
+    return Segment(
+        id=0,
+        seek=segment.seek,
+        start=segment.start,
+        end=max(segment.start, segment.end),
+        text=segment.text,
+        tokens=tuple(segment.tokens),
+        temperature=segment.temperature or 0.0,
+        avg_logprob=segment.avg_logprob,
+        compression_ratio=segment.compression_ratio,
+        no_speech_prob=segment.no_speech_prob,
+        words=None
+        if words is None
+        else tuple(Word(one.word, float(one.start), float(one.end), float(one.probability)) for one in words),
+    )

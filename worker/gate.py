@@ -1,0 +1,129 @@
+"""
+So many requests at once, so many waiting, and a refusal at once for the rest.
+
+First come, first served, except that a deferred request never takes one of the slots that are kept for realtime ones:
+it steps aside and keeps its place. Every admission is a scope, so that no error, timeout or hang-up leaks a slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from fleet.errors import Unavailable
+from fleet.wire import Tier
+
+
+@dataclass(slots=True, eq=False)
+class Admission:
+    """One request in the gate. `work_s` is what it is expected to cost, and may be corrected while it runs."""
+
+    tier: Tier
+    work_s: float
+    router: str = ""
+    turn: asyncio.Future[None] | None = field(default=None, repr=False)  # done when it has a slot
+
+
+class Gate:
+    """The only memory of who runs and who waits; changed between awaits only."""
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        queue_limit: int,
+        reserved_slots: int = 0,
+        fails_fast: bool = False,
+        fixed_retry_after_s: float | None = None,
+        refusal: Callable[[], Unavailable | None] = lambda: None,
+    ) -> None:
+        self.slots, self.queue_limit = slots, 0 if fails_fast else queue_limit
+        self._reserved_slots = min(reserved_slots, slots - 1)
+        self._fixed_retry_after_s = fixed_retry_after_s
+        self._running: set[Admission] = set()
+        self._waiting: list[Admission] = []
+        self._refusal = refusal
+
+    def __repr__(self) -> str:
+        return f"<Gate {self.in_flight}/{self.slots} running, {self.queue_depth}/{self.queue_limit} waiting>"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that hold a slot."""
+        return len(self._running)
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait for one."""
+        return len(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody runs and nobody waits."""
+        return not self._running and not self._waiting
+
+    def work_s(self, router: str | None = None) -> float:
+        """Expected seconds of compute of everything in the gate; of one router's requests, if it is named."""
+        inside = (*self._running, *self._waiting)
+        return sum(one.work_s for one in inside if router is None or one.router == router)
+
+    def requests_of(self, router: str) -> int:
+        """How many requests in the gate came from this router."""
+        return sum(one.router == router for one in (*self._running, *self._waiting))
+
+    def check(self, tier: Tier) -> None:
+        """Raise what `enter` would raise right now; costs nothing and holds nothing."""
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
+        if not self._may_start(tier) and self.queue_depth >= self.queue_limit:
+            raise Unavailable(retry_after_s=self.retry_after_s())
+
+    @contextmanager
+    def enter(self, admission: Admission) -> Iterator[None]:
+        """
+        Stand in the gate for exactly as long as the block runs; raises Unavailable at once when it is full.
+
+        The block awaits `turn` before it works. Two steps, so that a stream can tell its caller "waiting" between them.
+        """
+        self.check(admission.tier)
+        if self._may_start(admission.tier):
+            self._running.add(admission)
+        else:
+            admission.turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(admission)
+        try:
+            yield
+        finally:
+            if admission in self._waiting:
+                self._waiting.remove(admission)
+            self._running.discard(admission)
+            self._let_in()
+
+    async def turn(self, admission: Admission) -> None:
+        """Wait for a slot."""
+        if admission.turn is not None:
+            await admission.turn
+
+    def retry_after_s(self) -> float:
+        """When a slot and the queue before it should be free again, at the rate at which work is done."""
+        if self._fixed_retry_after_s is not None:
+            return self._fixed_retry_after_s
+        return self.work_s() / self.slots
+
+    def _may_start(self, tier: Tier) -> bool:
+        """Whether a newcomer of this tier finds a slot; those who wait and could take it go first."""
+        return self._has_slot(tier) and not any(self._has_slot(one.tier) for one in self._waiting)
+
+    def _has_slot(self, tier: Tier) -> bool:
+        kept = self._reserved_slots if tier is Tier.DEFERRED else 0
+        return self.in_flight < self.slots - kept
+
+    def _let_in(self) -> None:
+        for one in list(self._waiting):
+            if self._has_slot(one.tier) and one.turn is not None and not one.turn.done():
+                self._waiting.remove(one)
+                self._running.add(one)
+                one.turn.set_result(None)

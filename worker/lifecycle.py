@@ -1,0 +1,95 @@
+"""
+loading -> warming -> ready -> draining -> stopped; or broken, which ends the process.
+
+The socket listens before the model is there, so that liveness can be told from readiness, and a worker is ready only
+after a warm-up clip: the first call of a model costs several times the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fleet.errors import Unavailable
+from fleet.serve import EngineLost
+from fleet.wire import WorkerState
+from worker.batcher import Batcher
+from worker.window import RATE, DecodeOptions, Engine, EngineBroken, EngineFacts, Piece, Region, Window
+
+WARM_UP_S = 1.0  # seconds of noise
+NOT_READY_RETRY_S = 2.0  # a model from a local disk is there within seconds
+DRAINING_RETRY_S = 5.0  # by then the router knows, or another worker answers
+
+logger = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """The state of this process; every change goes through here and is logged."""
+
+    def __init__(self, on_change: Callable[[WorkerState], None] = lambda state: None) -> None:
+        self.state = WorkerState.LOADING
+        self.why: str | None = None
+        self._on_change = on_change
+        self._broken: asyncio.Future[EngineBroken] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lifecycle {self.state}>"
+
+    def refusal(self) -> Unavailable | None:
+        """Why a request cannot be taken now, if it cannot."""
+        if self.state is WorkerState.READY:
+            return None
+        if self.state in (WorkerState.LOADING, WorkerState.WARMING):
+            message = "The model is being loaded. Please retry later."
+            return Unavailable(message, code="no_worker", retry_after_s=NOT_READY_RETRY_S)
+        message = "This worker is shutting down. Please retry."
+        return Unavailable(message, code="draining", retry_after_s=DRAINING_RETRY_S)
+
+    def move(self, state: WorkerState, why: str | None = None) -> None:
+        """Enter a state. Nothing comes back from draining."""
+        if self.state in (WorkerState.DRAINING, WorkerState.STOPPED) and state is WorkerState.READY:
+            return
+        self.state, self.why = state, why
+        logger.info("worker %s", state, extra={"why": why} if why else {})
+        self._on_change(state)
+
+    async def run(self, engine: Engine, batcher: Batcher, on_loaded: Callable[[EngineFacts], None]) -> None:
+        """Load, warm up, be ready, and end the process if the engine breaks; raises StartupError, EngineLost."""
+        loop = asyncio.get_running_loop()
+        self._broken = loop.create_future()
+        began = time.monotonic()
+        with ThreadPoolExecutor(1, "load") as pool:
+            await loop.run_in_executor(pool, engine.load)
+            self.move(WorkerState.WARMING)
+            await loop.run_in_executor(pool, warm_up, engine)
+        batcher.start()
+        on_loaded(engine.facts)
+        self.move(WorkerState.READY)
+        logger.info("model ready", extra={"model": engine.facts.model, "seconds": round(time.monotonic() - began, 2)})
+        error = await self._broken
+        self.move(WorkerState.BROKEN, why="the model's device is lost")
+        raise EngineLost(str(error))
+
+    def on_broken(self, error: EngineBroken) -> None:
+        """From an engine thread: end the process, on the loop's next turn."""
+        broken = self._broken
+        if broken is not None:
+            broken.get_loop().call_soon_threadsafe(lambda: broken.done() or broken.set_result(error))
+
+
+def warm_up(engine: Engine) -> None:
+    """One noisy window through the whole path, voice activity included."""
+    facts = engine.facts
+    if facts.is_scripted:
+        return
+    noise = np.random.default_rng(0).normal(0, 0.05, int(WARM_UP_S * RATE)).astype(np.float32)
+    whole = Window(0, len(noise), (Region(0, len(noise), 0, len(noise)),))
+    options = DecodeOptions(
+        language="en", beam_size=facts.card.beam_size, without_timestamps=facts.card.without_timestamps
+    )
+    engine.run([Piece(noise, whole, options)], lambda: False)
