@@ -61,7 +61,7 @@ class FormReader:
         self._received_bytes = 0
         self._part: MultipartSegment | None = None
         self._value = bytearray()
-        self._held = b""  # line ends after a part: the next part's, or the epilogue that strictness refuses
+        self._is_past_end = False  # what follows the last boundary is to be ignored (RFC 2046 5.1)
         self._parser = PushMultipartParser(boundary_of(content_type), max_segment_count=PARTS_MAX, strict=True)
 
     def feed(self, chunk: bytes) -> None:
@@ -69,19 +69,17 @@ class FormReader:
         self._received_bytes += len(chunk)
         if self._received_bytes > self._body_bytes_max:
             raise BodyTooLarge(too_large_message(self._body_bytes_max))
-        if self._part is None and self._parser_has_begun and not chunk.strip(b"\r\n"):
-            self._held += chunk
-            if len(self._held) <= 4:
-                return
-            chunk = b""
+        if self._is_past_end or not chunk:
+            return
         try:
-            for event in self._parser.parse(self._held + chunk):
+            for event in self._parser.parse(chunk):
                 self._take(event)
         except ParserLimitReached as error:
             raise self._limit_error(error) from error
         except MultipartError as error:
-            raise malformed() from error
-        self._held = b""
+            self._is_past_end = self._is_complete()
+            if not self._is_past_end:
+                raise malformed() from error
 
     def finish(self) -> Form:
         """The whole form; raises BadRequest if the body ended too early."""
@@ -91,9 +89,13 @@ class FormReader:
             raise malformed() from error
         return self.form
 
-    @property
-    def _parser_has_begun(self) -> bool:
-        return bool(self.form.fields) or self.form.file is not None
+    def _is_complete(self) -> bool:
+        """Whether the last boundary was read: then the parser's complaint was about what came after it."""
+        try:
+            self._parser.close()
+        except MultipartError:
+            return False
+        return True
 
     def _take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
         if isinstance(event, MultipartSegment):
