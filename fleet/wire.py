@@ -21,6 +21,7 @@ LOAD = "X-Fleet-Load"  # a worker's load report, one line of JSON, on every answ
 ROUTER = "X-Fleet-Router"  # router -> worker: which router asks, so that a report can tell its share
 DEADLINE_MS = "X-Fleet-Deadline-Ms"  # router -> worker: milliseconds that the caller will still wait
 TIER = "X-Transcription-Tier"  # realtime | deferred
+DURATION = "X-Audio-Duration"  # seconds of audio that the worker decoded
 WARNINGS = "X-Audio-Warnings"  # damaged audio: what was decoded of what was declared
 
 
@@ -86,13 +87,17 @@ class Transcript:
         return "".join(segment.text for segment in self.segments).strip()
 
 
+FIXED_FIELDS = ("device", "compute_type", "version", "languages", "can_translate", "is_scripted", "note", "uptime_s")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
     """
     What a worker says of itself, in every answer and at `GET /load`.
 
     `work_s` is its outstanding work in seconds of compute, `mine_s` the part that the asking router sent (told apart
-    by X-Fleet-Router), so that a router never counts its own requests twice. `boot` changes with every process.
+    by X-Fleet-Router), `mine` how many requests that is, running and queued, so that a router never counts its own
+    requests twice. `boot` changes with every process.
     """
 
     worker_id: str
@@ -105,6 +110,7 @@ class LoadReport:
     queue_limit: int
     work_s: float = 0.0
     mine_s: float = 0.0
+    mine: int = 0
     rtf: float | None = None  # compute seconds per audio second, learned; None before the first clip
     fixed_s: float | None = None  # seconds that every clip costs beside that
     device: str = "cpu"
@@ -114,6 +120,7 @@ class LoadReport:
     can_translate: bool = False
     is_scripted: bool = False  # no real model behind it: any model name, language and bytes are taken
     uptime_s: float = 0.0
+    note: str | None = None  # what the model's card wants every user to know
     why: str | None = None  # why the state is what it is, where that is not plain
 
     def to_json(self) -> dict[str, Any]:
@@ -121,11 +128,20 @@ class LoadReport:
         return asdict(self)
 
     def to_header(self) -> str:
-        """The changing part as one line of JSON; what never changes is left to `GET /load`."""
-        report = self.to_json()
-        for name in ("device", "compute_type", "version", "languages", "can_translate", "is_scripted", "uptime_s"):
-            del report[name]
+        """The changing part as one line of JSON; what a process never changes is left to `GET /load`."""
+        report = {name: value for name, value in self.to_json().items() if name not in FIXED_FIELDS}
         return json.dumps(report, separators=(",", ":"))
+
+    @classmethod
+    def from_header(cls, text: str, before: LoadReport | None = None) -> LoadReport:
+        """The report in a header; what it leaves out is taken from `before`, if that is of the same process."""
+        report = json.loads(text)
+        if not isinstance(report, dict):
+            raise ValueError("not a load report")
+        if before is not None and before.boot == report.get("boot"):
+            fixed = before.to_json()
+            report |= {name: fixed[name] for name in FIXED_FIELDS}
+        return cls.from_json(report)
 
     @classmethod
     def from_json(cls, report: dict[str, Any]) -> LoadReport:

@@ -1,0 +1,77 @@
+"""What a clip costs: seconds of compute = fixed + rtf x seconds of audio, learned from what was seen (core: no I/O)."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+SAMPLES = 50  # what came before the last fifty clips no longer tells about the next
+ENOUGH = 5  # fewer than this say too little about a line
+RTF_LEAST = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A line: `fixed_s` for every clip, `rtf` seconds of compute for each second of audio."""
+
+    fixed_s: float
+    rtf: float
+
+    def seconds(self, audio_s: float) -> float:
+        """Seconds of compute for a clip of `audio_s` seconds."""
+        return self.fixed_s + self.rtf * audio_s
+
+
+PRIORS = {"cpu": Cost(0.05, 0.1), "cuda": Cost(0.05, 0.02)}
+
+
+@dataclass(slots=True)
+class CostModel:
+    """Least squares over the last fifty clips; the prior until five are known."""
+
+    prior: Cost = PRIORS["cpu"]
+    _seen: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    _fit: Cost | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether enough clips were seen to speak for themselves."""
+        return len(self._seen) >= ENOUGH
+
+    @property
+    def cost(self) -> Cost:
+        """The learned line, or the prior."""
+        if not self.is_learned:
+            return self.prior
+        if self._fit is None:
+            self._fit = fit(self._seen)
+        return self._fit
+
+    def learn(self, audio_s: float, compute_s: float) -> None:
+        """A clip of `audio_s` seconds took `compute_s`."""
+        self._seen.append((audio_s, compute_s))
+        self._fit = None
+
+
+def fit(seen: Sequence[tuple[float, float]] | deque[tuple[float, float]]) -> Cost:
+    """
+    The least-squares line through (audio_s, compute_s), neither part negative.
+
+    Clips of about one length cannot tell fixed from proportional cost: then it is all proportional.
+    """
+    n = len(seen)
+    mean_x = sum(x for x, _ in seen) / n
+    mean_y = sum(y for _, y in seen) / n
+    var = sum((x - mean_x) ** 2 for x, _ in seen) / n
+    if var < 0.01 * mean_x**2 or var == 0:
+        return Cost(0.0, max(RTF_LEAST, mean_y / mean_x)) if mean_x > 0 else Cost(mean_y, RTF_LEAST)
+    rtf = sum((x - mean_x) * (y - mean_y) for x, y in seen) / n / var
+    rtf = min(max(RTF_LEAST, rtf), max(RTF_LEAST, mean_y / mean_x))
+    return Cost(max(0.0, mean_y - rtf * mean_x), rtf)
+
+
+def median(costs: Sequence[Cost]) -> Cost | None:
+    """The middle cost by parts: what a newcomer is taken to be until it has shown itself."""
+    if not costs:
+        return None
+    middle = len(costs) // 2
+    return Cost(sorted(c.fixed_s for c in costs)[middle], sorted(c.rtf for c in costs)[middle])

@@ -1,0 +1,185 @@
+"""Builds the router's parts and hands them to each other; the only file that does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from fleet import web as fleet_web
+from router.admission import Admission
+from router.api import Api
+from router.assign import Assigner
+from router.attempt import Attempts, Outcome
+from router.discovery import Discovery
+from router.dispatch import Dispatcher, Floor
+from router.ejection import Ejection
+from router.estimate import Estimator
+from router.job import Job
+from router.keys import Keys
+from router.ledger import Ledger
+from router.metrics import Metrics
+from router.policy import POLICIES
+from router.pool import Lease, Pool
+from router.probe import Probe
+from router.queue_order import Queue
+from router.retry import Quarantine, RetryBudget
+from router.settings import RouterSettings
+from router.spool import SpoolBudget
+from router.status import Status
+from router.ticket import Ticket
+
+LAG_INTERVAL_S = 0.1
+DRAIN_POLL_S = 0.05
+
+logger = logging.getLogger("router")
+
+
+class RouterService:
+    """One router: the application, its loops, and how it drains."""
+
+    def __init__(self, settings: RouterSettings) -> None:
+        self._settings = settings
+        self._id = secrets.token_hex(4)
+        self._rng = Random()  # noqa: S311  it spreads load, it guards nothing
+        self._spool = SpoolBudget(
+            memory_bytes=round(settings.spool_memory_mb * 1e6),
+            disk_bytes=round(settings.spool_disk_mb * 1e6),
+            folder=settings.spool_dir,
+        )
+        self._budget = RetryBudget(settings.retry_share, settings.retry_least)
+        self._ledger = Ledger()
+        self._ticket = Ticket(self._rng)
+        self.floor = self._build_floor()
+        self._discovery = Discovery(settings.workers, self._on_known, interval_s=settings.discovery_interval_s)
+        self._metrics = Metrics(self.floor, self._spool, self._budget)
+        self.status = Status(
+            self.floor,
+            router_id=self._id,
+            discovery=self._discovery,
+            ledger=self._ledger,
+            budget=self._budget,
+            spool=self._spool,
+            ticket=self._ticket,
+        )
+        self._keys = Keys(settings.api_key, settings.admin_key)
+        self.app = fleet_web.finish(web.Application(client_max_size=0))
+        self.app.middlewares.append(self._keys.check)
+        self.app.cleanup_ctx.append(self._with_session)
+        self._session = _Late()
+        self._dispatcher = self._build_dispatcher()
+        self._build_api().add_routes(self.app.router)
+
+    def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Discovery, probes, and watching the event loop."""
+        self._discovery.start()
+        probe = Probe(
+            self._session.client,
+            self.floor.pool,
+            router_id=self._id,
+            interval_s=self._settings.probe_interval_s,
+            timeout_s=self._settings.probe_timeout_s,
+            misses_limit=self._settings.probe_misses,
+            on_change=self._dispatcher.assign,
+            rng=self._rng,
+        )
+        return [self._discovery.loop(), probe.loop(), self._watch_lag()]
+
+    async def drain(self) -> None:
+        """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
+        self.status.state = "leaving"
+        await asyncio.sleep(self._settings.drain_notice_s)
+        self.status.state = "draining"
+        logger.info("draining", extra={"in_flight": self.status.open_requests})
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout_s):
+                while self.status.open_requests:  # noqa: ASYNC110  a drain is rare, and a count simpler than an event
+                    await asyncio.sleep(DRAIN_POLL_S)
+        except TimeoutError:
+            logger.warning("gave up waiting for requests", extra={"left": self.status.open_requests})
+
+    def _build_floor(self) -> Floor:
+        settings = self._settings
+        queue, pool = Queue(settings.max_queue), Pool(self._rng, self._new_ejection)
+        policy = POLICIES[settings.balance](pool, self._rng)
+        admission = Admission(queue, pool, self._ticket, max_wait_s=settings.max_wait_s, alpha_s=settings.order_alpha_s)
+        assigner = Assigner(queue, pool, policy, reserved_slots=settings.realtime_reserved_slots)
+        return Floor(queue, pool, admission, assigner)
+
+    def _new_ejection(self) -> Ejection:
+        settings = self._settings
+        return Ejection(
+            failures_limit=settings.eject_failures, base_s=settings.eject_base_s, max_s=settings.eject_max_s
+        )
+
+    def _build_dispatcher(self) -> Dispatcher:
+        settings = self._settings
+        attempts = Attempts(
+            self._session, self.floor.pool, router_id=self._id, connect_timeout_s=settings.connect_timeout_s
+        )
+        return Dispatcher(
+            self.floor,
+            attempts,
+            budget=self._budget,
+            quarantine=Quarantine(),
+            retry_limit=settings.retry_limit,
+            alpha_s=settings.order_alpha_s,
+            on_attempt=self._on_attempt,
+            rng=self._rng,
+        )
+
+    def _build_api(self) -> Api:
+        return Api(
+            self._settings,
+            self._dispatcher,
+            keys=self._keys,
+            estimator=Estimator(),
+            spool=self._spool,
+            ledger=self._ledger,
+            metrics=self._metrics,
+            status=self.status,
+        )
+
+    async def _with_session(self, _: web.Application) -> AsyncIterator[None]:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)  # a worker keeps its side open longer
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session.client:
+            yield
+
+    def _on_known(self, urls: list[str]) -> None:
+        self.floor.pool.set_known(urls, time.monotonic())
+
+    def _on_attempt(self, job: Job, lease: Lease, outcome: Outcome, took_s: float) -> None:
+        failure = outcome.failure.name.lower() if outcome.failure else None
+        is_good = failure is None and outcome.status < 400 and lease.est_s > 0
+        self._metrics.attempt(lease.worker.name, outcome.status, failure, took_s / lease.est_s if is_good else None)
+        if failure is not None:
+            self._ledger.totals["redispatch" if failure == "busy" else "retries"] += 1
+            log = logger.debug if failure == "busy" else logger.warning
+            extra = {
+                "worker": lease.worker.name,
+                "failure": failure,
+                "detail": outcome.detail,
+                "request": job.request_id,
+            }
+            log("attempt failed", extra=extra)
+
+    async def _watch_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_INTERVAL_S
+            await asyncio.sleep(LAG_INTERVAL_S)
+            lag_s = max(0.0, time.monotonic() - due)
+            self.status.lags_s.append(lag_s)
+            self._metrics.lagged(lag_s)
+
+
+class _Late:
+    """The client session, which can be made only once the event loop runs."""
+
+    client: aiohttp.ClientSession

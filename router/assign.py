@@ -1,0 +1,76 @@
+"""
+Joins the queue and the free slots (core: no clock, no I/O).
+
+Called whenever either side may have changed. Choosing and taking the slot happen in one go, so no two requests can
+get the same slot.
+"""
+
+from fleet.wire import Tier
+from router.ejection import Circuit
+from router.policy import Policy
+from router.pool import Lease, Pool, Worker
+from router.queue_order import Queue, Waiting
+
+
+class Assigner:
+    """Gives free slots to whoever is next."""
+
+    def __init__(self, queue: Queue, pool: Pool, policy: Policy, *, reserved_slots: int = 0) -> None:
+        self._queue = queue
+        self._pool = pool
+        self._policy = policy
+        self._reserved_slots = reserved_slots
+
+    def run(self, now: float) -> int:
+        """Start everyone that can start; returns how many did."""
+        started = 0
+        while len(self._queue) and (match := self._match(now)):
+            waiting, worker = match
+            self._start(waiting, worker, now)
+            started += 1
+        return started
+
+    def _match(self, now: float) -> tuple[Waiting, Worker] | None:
+        free = self._pool.available(now)
+        if not free:
+            return None
+        trials = [worker for worker in free if worker.circuit(now) is Circuit.HALF_OPEN]
+        if trials and (smallest := self._smallest_for(trials[0])):
+            return smallest, trials[0]
+        proven = [worker for worker in free if worker not in trials]
+        may_defer = sum(worker.free_slots(now) for worker in free) > self._reserved_slots
+        for waiting in self._queue.in_order(now):
+            if waiting.tier is Tier.DEFERRED and not may_defer:
+                continue
+            candidates = [worker for worker in proven if self.may_take(worker, waiting)]
+            if candidates:
+                return waiting, self._policy(candidates, waiting.audio_s, now)
+        return None
+
+    def _smallest_for(self, worker: Worker) -> Waiting | None:
+        """A worker that failed gets the request that loses least."""
+        suited = [waiting for waiting in self._queue if self.may_take(worker, waiting)]
+        return min(suited, key=lambda waiting: waiting.est_s, default=None)
+
+    def may_take(self, worker: Worker, waiting: Waiting) -> bool:
+        """Right model, and this process has not failed on it, unless every other one has as well."""
+        if not serves(worker, waiting.model):
+            return False
+        if worker.boot not in waiting.tried:
+            return True
+        return not any(
+            other.is_ready and other.boot not in waiting.tried and serves(other, waiting.model) for other in self._pool
+        )
+
+    def _start(self, waiting: Waiting, worker: Worker, now: float) -> Lease:
+        self._queue.remove(waiting)
+        est_s = self._pool.cost_of(worker).seconds(waiting.audio_s)
+        lease = worker.lease(now, est_s, waiting.audio_s, tenant=waiting.tenant)
+        self._queue.charge(waiting.tenant, est_s, now)
+        waiting.start(lease)
+        return lease
+
+
+def serves(worker: Worker, model: str | None) -> bool:
+    """Whether the worker has the model; None is whatever it has."""
+    return model is None or (worker.report is not None and worker.report.model == model)

@@ -1,0 +1,158 @@
+"""
+One try of a request on one worker: body up, reply down, every failure named.
+
+A reply with a known, modest length is read whole before the caller gets its first byte, so that a worker dying in the
+middle of it costs a retry and not an error. Other replies (server-sent events) are passed on as they come, unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+
+from fleet import wire
+from fleet.wire import LoadReport
+from router.job import Job, Reply
+from router.pool import Lease, Pool
+from router.retry import Failure
+
+WHOLE_REPLY_BYTES = 1 << 20  # replies up to this size are held back until complete
+REPLY_BYTES_MAX = 16 << 20  # an hour's verbose_json with words is 2 MB; more than this is no transcript
+EXPECT_BYTES = 1 << 20  # above this the worker is asked before the body is sent
+DEADLINE_GRACE_S = 1  # the router's own timer goes first, so a worker's is no failure of the worker
+PASSED_ON = (
+    "Content-Type",
+    "Cache-Control",
+    "X-Accel-Buffering",
+    "Server-Timing",
+    wire.WARNINGS,
+    wire.DURATION,
+    wire.WORKER,
+)
+
+
+class Session(Protocol):
+    """Holds the client, which exists once the event loop runs."""
+
+    client: aiohttp.ClientSession
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: with an answer to the caller (`failure` is None), or how it failed."""
+
+    failure: Failure | None
+    status: int = 0
+    detail: str = ""
+    audio_s: float = 0.0
+
+
+class Attempts:
+    """Sends requests to workers and tells the pool what it hears."""
+
+    def __init__(self, session: Session, pool: Pool, *, router_id: str, connect_timeout_s: float) -> None:
+        self._session = session
+        self._pool = pool
+        self._router_id = router_id
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+
+    async def run(self, lease: Lease, job: Job, reply: Reply) -> Outcome:
+        """Try once; the caller's deadline stands outside. Every failure comes back as an Outcome."""
+        try:
+            async with asyncio.timeout(None) as scope:
+                lease.on_lost = lambda _: scope.reschedule(asyncio.get_running_loop().time())
+                return await self._exchange(lease, job, reply)
+        except aiohttp.ConnectionTimeoutError:
+            return Outcome(Failure.CONNECT, detail="connecting took too long")
+        except TimeoutError:
+            return self._lost(reply, "the worker stopped answering")
+        except aiohttp.ClientConnectorError as error:
+            if error.errno == errno.ECONNREFUSED:
+                self._pool.refused(lease.worker, time.monotonic())
+            return Outcome(Failure.CONNECT, detail=error.strerror or "cannot connect")
+        except (aiohttp.ClientError, ConnectionError) as error:
+            return self._lost(reply, type(error).__name__)
+        finally:
+            lease.on_lost = None
+
+    def _lost(self, reply: Reply, detail: str) -> Outcome:
+        return Outcome(Failure.CUT if reply.has_content else Failure.LOST, detail=detail)
+
+    async def _exchange(self, lease: Lease, job: Job, reply: Reply) -> Outcome:
+        worker = lease.worker
+        async with self._session.client.post(
+            worker.url + job.path,
+            data=job.spool.in_memory if job.spool.in_memory is not None else job.spool.chunks(),
+            headers=self._headers(job),
+            expect100=job.spool.size_bytes > EXPECT_BYTES or worker.others(time.monotonic()) > 0,
+            timeout=self._timeout,
+            allow_redirects=False,
+        ) as response:
+            report = report_of(response, worker.report)
+            if report is None:
+                return Outcome(Failure.GARBAGE, response.status, "not an answer of a worker")
+            self._pool.heard(worker, report, time.monotonic())
+            failure = failure_of(response)
+            if failure is not None:
+                return Outcome(failure, response.status, f"answered {response.status}")
+            await self._pass_on(response, lease, job, reply)
+            return Outcome(None, response.status, audio_s=float(response.headers.get(wire.DURATION, 0)))
+
+    def _headers(self, job: Job) -> dict[str, str]:
+        headers = {
+            "Content-Type": job.content_type,
+            "Content-Length": str(job.spool.size_bytes),
+            wire.REQUEST_ID: job.request_id,
+            wire.ROUTER: self._router_id,
+            wire.TIER: job.request.tier,
+            wire.DEADLINE_MS: str(round((job.deadline_at - time.monotonic() + DEADLINE_GRACE_S) * 1000)),
+        }
+        return headers | job.trace_headers
+
+    async def _pass_on(self, response: aiohttp.ClientResponse, lease: Lease, job: Job, reply: Reply) -> None:
+        headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+        headers |= job.stamps(own_queue_ms=_int(response.headers.get(wire.QUEUE_MS)))
+        length = response.content_length
+        if length is not None and length <= WHOLE_REPLY_BYTES:
+            await reply.send(response.status, headers, await response.read())
+            return
+        await reply.start(response.status, headers)
+        async for chunk in _at_most(response.content.iter_any(), REPLY_BYTES_MAX):
+            lease.worker.heard_at = time.monotonic()
+            await reply.write(chunk)
+
+
+def report_of(response: aiohttp.ClientResponse, before: LoadReport | None = None) -> LoadReport | None:
+    """The load report that every answer of a worker carries; None if this is none."""
+    try:
+        return LoadReport.from_header(response.headers[wire.LOAD], before)
+    except (KeyError, ValueError):
+        return None
+
+
+def failure_of(response: aiohttp.ClientResponse) -> Failure | None:
+    """What a worker's status means; None is an answer for the caller, errors of the caller's own included."""
+    if response.status == 503:  # busy, draining or loading: it says so itself, and has not begun
+        return Failure.BUSY
+    if response.status in (502, 504):
+        return Failure.GATEWAY
+    return Failure.ERROR if response.status >= 500 else None
+
+
+async def _at_most(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    passed = 0
+    async for chunk in chunks:
+        passed += len(chunk)
+        if passed > limit:
+            raise aiohttp.ClientPayloadError("the reply is too long")
+        yield chunk
+
+
+def _int(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0

@@ -1,0 +1,90 @@
+"""Which workers there are: a list that stays, or every address behind a DNS name, looked up again and again."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from fleet.settings import SettingError
+
+logger = logging.getLogger(__name__)
+
+LOOKUP_TIMEOUT_S = 5
+
+
+class Discovery:
+    """Keeps the pool told. An empty or failing answer leaves the last one standing."""
+
+    def __init__(self, sources: Sequence[str], on_known: Callable[[list[str]], None], *, interval_s: float) -> None:
+        self.sources = tuple(sources)
+        self.errors = 0
+        self.known = 0
+        self.last_ok_at = time.monotonic()
+        self._on_known = on_known
+        self._interval_s = interval_s
+        self._names = [dns_name(source) for source in sources if source.startswith("dns://")]
+        self._fixed = [plain_url(source) for source in sources if not source.startswith("dns://")]
+        self._last: dict[tuple[str, int], list[str]] = {}
+
+    @property
+    def source(self) -> str:
+        """Where addresses come from, for the status page."""
+        return ",".join(self.sources)
+
+    def start(self) -> None:
+        """Tell the pool of the workers that need no looking up."""
+        self._tell()
+
+    async def loop(self) -> None:
+        """Look names up for ever; returns at once if there are none."""
+        while self._names:
+            for name, port in self._names:
+                await self._look_up(name, port)
+            self._tell()
+            await asyncio.sleep(self._interval_s)
+
+    def _tell(self) -> None:
+        urls = [*self._fixed, *(url for found in self._last.values() for url in found)]
+        self.known = len(urls)
+        self._on_known(urls)
+
+    async def _look_up(self, name: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        except (OSError, TimeoutError) as error:
+            self.errors += 1
+            logger.warning("cannot look up %s: %s", name, error)
+            return
+        urls = sorted({_url(str(address[4][0]), port) for address in found})
+        if urls:
+            self._last[name, port] = urls
+            self.last_ok_at = time.monotonic()
+
+
+def dns_name(source: str) -> tuple[str, int]:
+    """The name and port of a dns:// source; raises SettingError."""
+    parts = urlsplit(source)
+    if not parts.hostname or not parts.port:
+        raise SettingError(f"WORKERS: {source} must be dns://NAME:PORT.")
+    return parts.hostname, parts.port
+
+
+def plain_url(source: str) -> str:
+    """A worker's URL without a trailing slash; raises SettingError."""
+    url = source if "://" in source else f"http://{source}"
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port is not None
+    except ValueError:
+        has_port = False
+    if parts.scheme not in ("http", "https") or not parts.hostname or (":" in parts.netloc and not has_port):
+        raise SettingError(f"WORKERS: {source} is no URL; write http://HOST:PORT.")
+    return url.rstrip("/")
+
+
+def _url(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

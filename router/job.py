@@ -1,0 +1,64 @@
+"""One caller's request as the router carries it: what was asked, the body, the deadline, and where the answer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fleet import wire
+from fleet.fields import TranscriptionRequest
+from router.retry import History
+from router.spool import Spool
+
+
+class Reply(Protocol):
+    """The caller's end, into which the answer is written (router.reply)."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the caller has seen part of an answer; comments that keep the line open do not count."""
+
+    async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """A whole answer."""
+
+    async def start(self, status: int, headers: dict[str, str]) -> None:
+        """The head of an answer whose body follows in pieces."""
+
+    async def write(self, chunk: bytes) -> None:
+        """A piece of the body."""
+
+    async def keep_alive(self) -> None:
+        """Something that means nothing yet, for who waits for a stream."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """Everything that dispatch and attempts need to know. Times are seconds on time.monotonic."""
+
+    path: str  # on the worker
+    content_type: str
+    request: TranscriptionRequest
+    model: str | None  # None is whatever a worker has
+    spool: Spool
+    digest: Callable[[], Awaitable[str]]  # of the file's bytes; costs a pass over the body
+    audio_s: float  # estimated
+    request_id: str
+    arrived_at: float
+    deadline_at: float
+    tenant: str = ""
+    client_retries: int = 0
+    trace_headers: dict[str, str] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    tried: set[str] = field(default_factory=set)
+    queued_s: float = 0.0  # waited for slots so far
+    decoded_s: float = 0.0  # seconds of audio that the worker found
+    worker: str | None = None  # who has it, or had it last
+
+    def stamps(self, own_queue_ms: int = 0) -> dict[str, str]:
+        """The X-Fleet headers of the answer."""
+        return {
+            wire.ATTEMPTS: str(self.history.attempts),
+            wire.QUEUE_MS: str(round(self.queued_s * 1000) + own_queue_ms),
+            wire.CACHE: "miss",
+        }

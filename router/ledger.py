@@ -1,0 +1,98 @@
+"""What became of requests: totals that only grow, and the last ones for percentiles and rates (core: no I/O)."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+RECENT = 1024  # requests kept for percentiles
+RATE_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """One request, after its end."""
+
+    at: float
+    status: int
+    code: str  # ok, or the error's code; `client_closed` for who hung up
+    wait_s: float  # in the queue
+    took_s: float  # from the first byte of the request to the last of the answer
+    audio_s: float
+    attempts: int
+    worker: str | None
+    tenant: str
+
+    def for_log(self) -> dict[str, Any]:
+        """The access line's fields; never text or audio."""
+        return {
+            "code": self.code,
+            "worker": self.worker,
+            "attempts": self.attempts,
+            "audio_s": round(self.audio_s, 2),
+            "wait_ms": round(1000 * self.wait_s),
+            "took_ms": round(1000 * self.took_s),
+        }
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts by scope: a request is noted once, when it ends."""
+
+    totals: Counter[str] = field(default_factory=Counter)
+    by_worker: dict[str, Counter[str]] = field(default_factory=dict)
+    recent: deque[Finished] = field(default_factory=lambda: deque(maxlen=RECENT))
+    bytes_in: int = 0
+
+    def note(self, finished: Finished) -> None:
+        """A request has ended."""
+        self.totals["requests"] += 1
+        self.totals[outcome_of(finished)] += 1
+        self.recent.append(finished)
+        if finished.worker is not None:
+            counts = self.by_worker.setdefault(finished.worker, Counter())
+            counts["total"] += 1
+            counts[outcome_of(finished)] += 1
+
+    def rates(self, now: float) -> dict[str, float]:
+        """Requests, audio seconds, errors and refusals of the last minute (of the last 1024 requests at most)."""
+        last = [each for each in self.recent if each.at > now - RATE_S]
+        span_s = min(RATE_S, now - last[0].at) if len(last) == RECENT else RATE_S
+        done = [each for each in last if each.code == "ok"]
+        count = max(1, len(last))
+        return {
+            "req_s": round(len(last) / span_s, 3),
+            "audio_s_per_s": round(sum(each.audio_s for each in done) / span_s, 3),
+            "err_pct": round(100 * sum(outcome_of(each) == "failed" for each in last) / count, 2),
+            "reject_pct": round(100 * sum(outcome_of(each) == "refused" for each in last) / count, 2),
+        }
+
+    def waits(self) -> dict[str, float | None]:
+        """Percentiles of the time in the queue."""
+        return percentiles(each.wait_s for each in self.recent if each.code == "ok")
+
+    def latencies(self, worker: str) -> dict[str, float | None]:
+        """Percentiles of the whole time of requests that this worker answered."""
+        return percentiles(each.took_s for each in self.recent if each.worker == worker and each.code == "ok")
+
+
+def outcome_of(finished: Finished) -> str:
+    """One of ok, caller_error, refused, cancelled, deadline, failed."""
+    if finished.code in ("ok", "client_closed"):
+        return "ok" if finished.code == "ok" else "cancelled"
+    if finished.code == "deadline_exceeded":
+        return "deadline"
+    if finished.status in (429, 503):
+        return "refused"
+    return "caller_error" if finished.status < 500 else "failed"
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float | None]:
+    """p50, p95 and p99 by the nearest rank; None where there is nothing."""
+    ranked = sorted(values)
+    if not ranked:
+        return {"p50": None, "p95": None, "p99": None}
+    last = len(ranked) - 1
+    return {f"p{share}": round(ranked[min(last, len(ranked) * share // 100)], 4) for share in (50, 95, 99)}

@@ -1,0 +1,139 @@
+"""Prometheus series of the router, fed by finished attempts and requests; gauges are read when scraped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from router.dispatch import Floor
+from router.ejection import Circuit
+from router.ledger import Finished
+from router.retry import RetryBudget
+from router.spool import SpoolBudget
+
+WAIT_BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120)
+CIRCUITS = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
+
+
+class Metrics:
+    """All series, in a registry of their own."""
+
+    def __init__(self, floor: Floor, spool: SpoolBudget, budget: RetryBudget) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "stt_router_requests", "Requests by status and code.", ["code", "reason"], registry=self.registry
+        )
+        self._wait = self._histogram("queue_wait_seconds", "Time from admission to a slot.", WAIT_BUCKETS_S)
+        self._latency = self._histogram(
+            "request_seconds", "Time from the first byte in to the last out.", WAIT_BUCKETS_S
+        )
+        self._audio = self._counter("audio_seconds", "Seconds of audio transcribed.")
+        self._rejected = self._counter("rejected", "Requests refused at the door.", "reason")
+        self._retry_after = self._histogram("retry_after_seconds", "Retry-After given.", (1, 2, 5, 10, 20, 30, 45, 60))
+        self._redispatch = self._counter("redispatch", "Attempts that found the worker busy and went on, at no cost.")
+        self._retries = self._counter("retries", "Failed attempts by how they failed.", "reason")
+        self._upload = self._counter("upload_bytes", "Bytes of request bodies received.")
+        self._cancels = self._counter("client_cancel", "Requests whose caller hung up.", "phase")
+        self._attempts = self._counter("worker_requests", "Attempts by worker and status.", "worker", "code")
+        self._estimate = self._histogram(
+            "estimate_error_ratio", "Real over estimated seconds of work.", (0.1, 0.25, 0.5, 0.8, 1.25, 2, 4, 10)
+        )
+        self._lag = self._histogram("loop_lag_seconds", "Lateness of a timer.", (0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 1))
+        self.registry.register(_Gauges(floor, spool, budget))
+
+    def attempt(self, worker: str, status: int, failure: str | None, ratio: float | None) -> None:
+        """An attempt has ended; `ratio` is real over estimated time of a good one."""
+        self._attempts.labels(worker, str(status or failure)).inc()
+        if failure == "busy":
+            self._redispatch.inc()
+        elif failure is not None:
+            self._retries.labels(failure).inc()
+        if ratio is not None:
+            self._estimate.observe(ratio)
+
+    def finished(self, finished: Finished) -> None:
+        """A request has ended."""
+        self._requests.labels(str(finished.status), finished.code).inc()
+        if finished.code == "ok":
+            self._wait.observe(finished.wait_s)
+            self._latency.observe(finished.took_s)
+            self._audio.inc(finished.audio_s)
+        elif finished.code == "client_closed":
+            self._cancels.labels("running" if finished.attempts else "waiting").inc()
+
+    def rejected(self, reason: str, retry_after_s: float | None) -> None:
+        """A request was refused at the door."""
+        self._rejected.labels(reason).inc()
+        if retry_after_s is not None:
+            self._retry_after.observe(retry_after_s)
+
+    def received(self, size_bytes: int) -> None:
+        """Bytes of a body came in."""
+        self._upload.inc(size_bytes)
+
+    def lagged(self, seconds: float) -> None:
+        """The event loop was late by so much."""
+        self._lag.observe(seconds)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"stt_router_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"stt_router_{name}", text, buckets=buckets, registry=self.registry)
+
+
+class _Gauges(Collector):
+    """What can be read off the queue, the pool and the spool at any moment."""
+
+    def __init__(self, floor: Floor, spool: SpoolBudget, budget: RetryBudget) -> None:
+        self._floor = floor
+        self._spool = spool
+        self._budget = budget
+
+    def collect(self) -> Iterator[Metric]:
+        """Read them."""
+        now, queue, pool = time.monotonic(), self._floor.queue, self._floor.pool
+        yield _gauge("stt_router_queue_length", "Requests that wait.", len(queue))
+        yield _gauge("stt_router_queue_work_seconds", "Seconds of work that waits.", queue.work_s())
+        yield _gauge("stt_router_backlog_seconds", "Work that waits or runs.", queue.work_s() + pool.outstanding_s(now))
+        expected_s = self._floor.admission.expected_wait_s(now)
+        yield _gauge("stt_router_expected_wait_seconds", "Wait of a request that arrives now.", expected_s)
+        yield _gauge("fleet_expected_wait_seconds", "The same, under the name that autoscalers use.", expected_s)
+        yield _gauge("stt_router_slots", "Slots of all usable workers.", pool.slots(now))
+        yield _gauge("stt_router_in_flight", "Requests at workers.", pool.in_flight())
+        yield _gauge("stt_router_retry_budget_denied", "Retries refused for the budget, ever.", self._budget.denied)
+        yield _gauge("stt_router_panic", "1 while ejection is ignored.", float(pool.is_panic(now)))
+        spool = GaugeMetricFamily("stt_router_spool_bytes", "Bytes of bodies held.", labels=["where"])
+        spool.add_metric(["memory"], self._spool.memory_bytes)
+        spool.add_metric(["disk"], self._spool.disk_bytes)
+        yield spool
+        yield from self._of_workers(now)
+
+    def _of_workers(self, now: float) -> Iterator[Metric]:
+        state = GaugeMetricFamily("stt_router_worker_state", "1 for the state it is in.", labels=["worker", "state"])
+        in_flight = GaugeMetricFamily("stt_router_worker_inflight", "Requests there.", labels=["worker"])
+        work = GaugeMetricFamily("stt_router_worker_work_seconds", "Seconds of work there.", labels=["worker"])
+        rtf = GaugeMetricFamily("stt_router_worker_rtf", "Seconds of work a second of audio.", labels=["worker"])
+        circuit = GaugeMetricFamily(
+            "stt_router_worker_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["worker"]
+        )
+        opened = GaugeMetricFamily("stt_router_worker_breaker_open", "Times ejected, ever.", labels=["worker"])
+        probe = GaugeMetricFamily("stt_router_worker_probe_seconds", "What the last probe took.", labels=["worker"])
+        for worker in self._floor.pool:
+            state.add_metric([worker.name, worker.state], 1)
+            in_flight.add_metric([worker.name], len(worker.leases))
+            work.add_metric([worker.name], worker.outstanding_s(now))
+            rtf.add_metric([worker.name], self._floor.pool.cost_of(worker).rtf)
+            circuit.add_metric([worker.name], CIRCUITS[worker.circuit(now)])
+            opened.add_metric([worker.name], worker.ejection.opened)
+            if worker.probe_s is not None:
+                probe.add_metric([worker.name], worker.probe_s)
+        yield from (state, in_flight, work, rtf, circuit, opened, probe)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)

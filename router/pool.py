@@ -1,0 +1,330 @@
+"""
+The workers: their state, what each reports, who holds a slot of whom (core: no clock, no I/O).
+
+The router's whole memory of a worker is one `Worker`; only this file changes it. A slot is counted by its `Lease`, a
+scope: whatever happens to the request inside, the count is right afterwards.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from fleet.cost import PRIORS, Cost, CostModel, median
+from fleet.wire import LoadReport, WorkerState
+from router.ejection import Circuit, Ejection
+
+PROVEN_AFTER = 2  # slow start: one request at a time until this many were answered
+REPORT_FRESH_S = 5  # an older report says nothing about what others do to the worker
+SIGN_OF_LIFE_S = 10  # a worker that answered something this recently is busy, not dead
+BUSY_PAUSE_S = 0.25  # after "busy", unless a report says otherwise sooner
+PANIC_SHARE = 0.5
+EVENTS_KEPT = 100
+
+
+class Health(enum.StrEnum):
+    """What the router knows from asking, apart from what the worker says of itself."""
+
+    UNKNOWN = "unknown"  # not asked yet
+    UP = "up"  # answers
+    SILENT = "silent"  # takes connections and does not answer
+    REFUSED = "refused"  # nobody listens
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """One request on one worker, from the pick until the end of the attempt: `with lease: ...`."""
+
+    worker: Worker
+    est_s: float
+    started_at: float
+    audio_s: float = 0.0
+    label: str = ""  # the request's id, for the status page
+    tenant: str = ""
+    boot: str = field(init=False)  # the process that has it, even if another takes its place
+    on_lost: Callable[[str], None] | None = None  # called when the worker is taken to be dead meanwhile
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the slot back; twice does no harm."""
+        self.worker.leases.discard(self)
+
+    def remaining_s(self, now: float) -> float:
+        """Seconds of work left; who takes longer than estimated is taken to need a fifth of that again."""
+        elapsed = now - self.started_at
+        return max(self.est_s - elapsed, 0.2 * elapsed if elapsed > self.est_s else 0.0)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Worker:
+    """One worker process as the router sees it."""
+
+    url: str
+    ejection: Ejection
+    name: str = ""
+    health: Health = Health.UNKNOWN
+    report: LoadReport | None = None
+    reported_at: float = 0.0
+    mine_at_report: int = 0  # own leases when it reported
+    misses: int = 0  # probes unanswered, in a row
+    probe_s: float | None = None  # what the last answered one took
+    leases: set[Lease] = field(default_factory=set)
+    cost_model: CostModel = field(default_factory=CostModel)
+    answered: int = 0  # since its process began
+    heard_at: float | None = None  # last byte of an answer
+    paused_until: float = 0.0  # it said busy
+    is_drained: bool = False  # by an operator, or no longer listed
+    since: float = 0.0  # when the state last changed
+    counts: dict[str, int] = field(default_factory=dict)  # requests by outcome
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.url} {self.state}, {len(self.leases)}/{self.slots} in flight>"
+
+    @property
+    def state(self) -> str:
+        """One word: what it says of itself, or what the router knows better."""
+        if self.is_drained:
+            return WorkerState.DRAINING
+        if self.health is not Health.UP:
+            return self.health
+        return self.report.state if self.report else Health.UNKNOWN
+
+    @property
+    def slots(self) -> int:
+        """Requests that it runs at once."""
+        return self.report.slots if self.report else 1
+
+    @property
+    def boot(self) -> str:
+        """The id of its process; another one after every restart."""
+        return self.report.boot if self.report else ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it says that it takes work, and answers."""
+        return self.state == WorkerState.READY
+
+    def is_available(self, now: float) -> bool:
+        """Ready, not ejected, not full, not paused."""
+        return self.is_ready and self.circuit(now) is not Circuit.OPEN and self.has_free_slot(now)
+
+    def has_free_slot(self, now: float) -> bool:
+        """Whether one more request would start at once."""
+        return now >= self.paused_until and self.free_slots(now) > 0
+
+    def free_slots(self, now: float) -> int:
+        """Slots that nobody holds, as far as known; one at most until the worker has proved itself."""
+        mine = len(self.leases)
+        is_on_trial = self.answered < PROVEN_AFTER or self.circuit(now) is Circuit.HALF_OPEN
+        slots = min(1, self.slots) if is_on_trial else self.slots
+        return max(0, slots - mine - self.others(now))
+
+    def others(self, now: float) -> int:
+        """Requests that came past this router, by the last report; none if that is old."""
+        if self.report is None or now - self.reported_at > REPORT_FRESH_S:
+            return 0
+        return max(0, self.report.in_flight + self.report.queue_depth - self.report.mine)
+
+    def circuit(self, now: float) -> Circuit:
+        """Closed, open or half-open."""
+        return self.ejection.circuit(now)
+
+    def outstanding_s(self, now: float) -> float:
+        """Seconds of work that it has: own leases, and what others hold by its last report."""
+        mine = sum(lease.remaining_s(now) for lease in self.leases)
+        age = now - self.reported_at
+        if self.report is None or age > REPORT_FRESH_S:
+            return mine
+        return mine + max(0.0, self.report.work_s - self.report.mine_s - age)
+
+    def lease(self, now: float, est_s: float, audio_s: float, label: str = "", tenant: str = "") -> Lease:
+        """Take a slot. No await may stand between asking whether there is one and this."""
+        lease = Lease(self, est_s, now, audio_s, label, tenant)
+        self.leases.add(lease)
+        return lease
+
+
+class Pool:
+    """All known workers, by URL, and what happened to them."""
+
+    def __init__(self, rng: Random, new_ejection: Callable[[], Ejection] = Ejection) -> None:
+        self._rng = rng
+        self._new_ejection = new_ejection
+        self.workers: dict[str, Worker] = {}
+        self.events: deque[tuple[float, str, str, str]] = deque(maxlen=EVENTS_KEPT)  # when, worker, event, detail
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self.workers.values())
+
+    def __repr__(self) -> str:
+        return f"<Pool {list(self.workers.values())}>"
+
+    # who there is
+
+    def set_known(self, urls: Iterable[str], now: float) -> None:
+        """These are the workers now: new ones join, missing ones are drained and forgotten when idle."""
+        wanted = set(urls)
+        for url in wanted - self.workers.keys():
+            self.add(url, now)
+        for url, worker in list(self.workers.items()):
+            self._set_drained(worker, url not in wanted, now, "no longer listed")
+            if url not in wanted and not worker.leases:
+                del self.workers[url]
+                self._note(now, worker, "gone", "")
+
+    def add(self, url: str, now: float) -> Worker:
+        """A worker to ask and to use once it says that it is ready."""
+        worker = Worker(url=url, name=url.removeprefix("http://"), since=now, ejection=self._new_ejection())
+        self.workers[url] = worker
+        self._note(now, worker, "joined", "")
+        return worker
+
+    def drain(self, worker: Worker, now: float, *, is_drained: bool = True) -> None:
+        """Give it nothing new, or take that back; by an operator."""
+        self._set_drained(worker, is_drained, now, "by an operator")
+
+    # what workers say
+
+    def heard(self, worker: Worker, report: LoadReport, now: float) -> None:
+        """A report came, with an answer or a probe. A new boot id is a new process: nothing is held against it."""
+        if report.boot != worker.boot:
+            self._greet(worker, report, now)
+        before = worker.state
+        worker.report, worker.reported_at, worker.mine_at_report = report, now, len(worker.leases)
+        worker.health, worker.misses = Health.UP, 0
+        if report.state is WorkerState.READY and report.in_flight < report.slots:
+            worker.paused_until = 0.0
+        self._note_state(worker, before, now)
+
+    def answered_probe(self, worker: Worker, took_s: float) -> None:
+        """How long the last probe took, for the status page."""
+        worker.probe_s = took_s
+
+    def refused(self, worker: Worker, now: float) -> None:
+        """Nobody listens there: out at once, until a probe is answered."""
+        before = worker.state
+        worker.health = Health.REFUSED
+        self._note_state(worker, before, now)
+        self._lose(worker, "connection refused")
+
+    def missed(self, worker: Worker, now: float, misses_limit: int) -> None:
+        """A probe was not answered. Busy is not dead: who answered something lately stays."""
+        worker.misses += 1
+        is_alive = worker.heard_at is not None and now - worker.heard_at < SIGN_OF_LIFE_S
+        if worker.misses < misses_limit or is_alive or worker.health is Health.REFUSED:
+            return
+        before = worker.state
+        worker.health = Health.SILENT
+        self._note_state(worker, before, now)
+        self._lose(worker, f"{worker.misses} probes unanswered")
+
+    # how requests went
+
+    def succeeded(self, lease: Lease, now: float, compute_s: float) -> None:
+        """A request was answered by this worker, well or with the caller's error."""
+        worker = lease.worker
+        worker.answered += 1
+        worker.heard_at = now
+        was = worker.circuit(now)
+        worker.ejection.succeed(now)
+        if was is Circuit.HALF_OPEN:
+            self._note(now, worker, "readmitted", "")
+        if lease.audio_s > 0 and compute_s > 0:
+            worker.cost_model.learn(lease.audio_s, compute_s)
+
+    def failed(self, worker: Worker, now: float, error: str) -> None:
+        """A request failed by the worker's fault."""
+        if worker.ejection.fail(now, error, self._rng):
+            self._note(now, worker, "ejected", error)
+
+    def was_busy(self, worker: Worker, now: float) -> None:
+        """It had no slot after all: leave it a moment, unless its next report says that it has."""
+        worker.paused_until = now + BUSY_PAUSE_S
+
+    # what follows from it
+
+    def available(self, now: float) -> list[Worker]:
+        """Who could start a request now."""
+        chosen = [worker for worker in self.workers.values() if worker.is_available(now)]
+        if not chosen and self.is_panic(now):
+            return [w for w in self.workers.values() if self._might_accept(w) and w.has_free_slot(now)]
+        return chosen
+
+    def is_panic(self, now: float) -> bool:
+        """
+        Over half of the workers are out for silence or failures: then better try them than nobody.
+
+        One that refuses connections or says itself that it is not ready does not count as out.
+        """
+        judged = [worker for worker in self.workers.values() if self._might_accept(worker)]
+        out = [w for w in judged if w.health is Health.SILENT or w.circuit(now) is Circuit.OPEN]
+        return bool(judged) and len(out) > PANIC_SHARE * len(self.workers)
+
+    def usable(self, now: float) -> list[Worker]:
+        """Who has slots to count on, free or not."""
+        chosen = [w for w in self.workers.values() if w.is_ready and w.circuit(now) is not Circuit.OPEN]
+        return chosen or [w for w in self.workers.values() if self.is_panic(now) and self._might_accept(w)]
+
+    def slots(self, now: float) -> int:
+        """Slots of all usable workers."""
+        return sum(worker.slots for worker in self.usable(now))
+
+    def outstanding_s(self, now: float) -> float:
+        """Seconds of work that the usable workers have before them."""
+        return sum(worker.outstanding_s(now) for worker in self.usable(now))
+
+    def in_flight(self) -> int:
+        """Leases of all workers, gone ones too while they last."""
+        return sum(len(worker.leases) for worker in self.workers.values())
+
+    def cost(self) -> Cost:
+        """The fleet's middle cost: for estimates, and for workers that are new."""
+        learned = [w.cost_model.cost for w in self.workers.values() if w.cost_model.is_learned]
+        return median(learned) or median([w.cost_model.prior for w in self.workers.values()]) or PRIORS["cpu"]
+
+    def cost_of(self, worker: Worker) -> Cost:
+        """What a worker needs for a clip; a newcomer is taken to be like the others."""
+        return worker.cost_model.cost if worker.cost_model.is_learned else self.cost()
+
+    def _greet(self, worker: Worker, report: LoadReport, now: float) -> None:
+        if worker.boot:
+            self._note(now, worker, "restarted", report.boot)
+        prior = PRIORS.get(report.device.partition(":")[0], PRIORS["cpu"])
+        if report.rtf is not None:
+            prior = Cost(report.fixed_s or 0.0, report.rtf)
+        worker.cost_model, worker.answered, worker.paused_until = CostModel(prior), 0, 0.0
+        worker.ejection.reset()
+        worker.name = report.worker_id
+
+    def _might_accept(self, worker: Worker) -> bool:
+        says_ready = worker.report is not None and worker.report.state is WorkerState.READY
+        return says_ready and worker.health in (Health.UP, Health.SILENT) and not worker.is_drained
+
+    def _set_drained(self, worker: Worker, is_drained: bool, now: float, why: str) -> None:
+        if worker.is_drained != is_drained:
+            worker.is_drained = is_drained
+            worker.since = now
+            self._note(now, worker, "drained" if is_drained else "undrained", why)
+
+    def _lose(self, worker: Worker, why: str) -> None:
+        for lease in list(worker.leases):
+            if lease.on_lost is not None:
+                lease.on_lost(why)
+
+    def _note_state(self, worker: Worker, before: str, now: float) -> None:
+        if worker.state != before:
+            worker.since = now
+            self._note(now, worker, worker.state, f"was {before}")
+
+    def _note(self, now: float, worker: Worker, event: str, detail: str) -> None:
+        self.events.append((now, worker.name, event, detail))

@@ -1,0 +1,86 @@
+"""The caller's end of a request: where an attempt's answer is written, once, and never mixed with another's."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from fleet.errors import FleetError
+from fleet.render import HEARTBEAT, SSE_HEADERS, error_event
+
+
+class CallerReply:
+    """
+    One answer to one caller.
+
+    A stream may have to begin while its request still waits. From then on the status is 200 and errors are events;
+    until the first event the request may still be tried elsewhere.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._stream: web.StreamResponse | None = None
+        self._is_event_stream = False
+        self.response: web.StreamResponse | None = None
+        self.has_content = False
+
+    async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """A whole answer; on an event stream that has begun, an event."""
+        if self._stream is None:
+            self.response = web.Response(status=status, headers=headers, body=body)
+            return
+        await self._stream.write(body if status < 400 else b"data: " + body + b"\n\n")
+        await self._end()
+
+    async def start(self, status: int, headers: dict[str, str]) -> None:
+        """The head of an answer that follows in pieces."""
+        self._is_event_stream = headers.get("Content-Type", "").startswith("text/event-stream")
+        if self._stream is None:
+            await self._open(web.StreamResponse(status=status, headers=headers))
+        self.response = self._stream
+
+    async def write(self, chunk: bytes) -> None:
+        """A piece of the body, unchanged."""
+        self.has_content = (
+            self.has_content or not self._is_event_stream or not chunk.startswith(b":") or b"data:" in chunk
+        )
+        if self._stream is not None:
+            await self._stream.write(chunk)
+
+    async def keep_alive(self) -> None:
+        """A comment that event parsers skip, so that no proxy takes the line to be dead."""
+        if self._stream is None:
+            await self._open(web.StreamResponse(status=200, headers=SSE_HEADERS))
+        if self._stream is not None:
+            await self._stream.write(HEARTBEAT)
+
+    async def fail(self, error: FleetError) -> web.StreamResponse:
+        """
+        Answer with the error: as the envelope, as an event, or, in the middle of a plain body, by cutting the line.
+
+        Raises the error itself where the envelope can still be sent.
+        """
+        if self._stream is None:
+            raise error
+        if self._is_event_stream:
+            await self._stream.write(error_event(error))
+            await self._end()
+        elif self._request.transport is not None:
+            self._request.transport.abort()
+        return self._stream
+
+    async def finish(self) -> web.StreamResponse:
+        """The answer, complete."""
+        if self._stream is not None:
+            await self._end()
+            return self._stream
+        assert self.response is not None  # noqa: S101  an attempt without failure has answered
+        return self.response
+
+    async def _open(self, stream: web.StreamResponse) -> None:
+        self._is_event_stream = stream.content_type == "text/event-stream"
+        await stream.prepare(self._request)
+        self._stream = stream
+
+    async def _end(self) -> None:
+        if self._stream is not None:
+            await self._stream.write_eof()

@@ -1,0 +1,81 @@
+"""Every knob of the router, with its unit and the reason for its default."""
+
+from dataclasses import dataclass
+
+from fleet.settings import SettingError, setting
+
+LOOPBACK = ("127.", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings:
+    """whisper-fleet router: one queue in front of the workers, OpenAI's speech-to-text API in front of the queue."""
+
+    workers: tuple[str, ...] = setting(
+        (), "worker URLs, comma-separated, or dns://NAME:PORT for every address of a name"
+    )
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8083, "port to listen on", least=0, most=65535)
+    log_level: str = setting("info", "least serious line to log", choices=("debug", "info", "warning", "error"))
+    log_format: str = setting("auto", "auto is text on a terminal, JSON elsewhere", choices=("auto", "text", "json"))
+
+    balance: str = setting(
+        "least_work",
+        "which free worker gets the next request",
+        choices=("least_work", "least_connections", "round_robin", "power_of_two"),
+    )
+    max_wait_s: float = setting(120, "refuse what would wait longer than this for a slot", unit="s", least=0)
+    max_queue: int = setting(512, "requests that may wait; each holds its body in the spool", unit="requests", least=0)
+    order_alpha_s: float = setting(10, "head start that half the work is worth in the queue", unit="s", least=0)
+    realtime_reserved_slots: int = setting(
+        0, "slots of the fleet that deferred requests leave free", unit="slots", least=0
+    )
+    default_deadline_s: float = setting(600, "deadline of a caller who states none", unit="s", least=1)
+
+    max_upload_mb: float = setting(500, "largest request body", unit="MB", least=0.001)
+    spool_memory_mb: float = setting(64, "bodies held in memory, all together; the rest on disk", unit="MB", least=0)
+    spool_disk_mb: float = setting(8192, "bodies held on disk, all together; more is refused", unit="MB", least=0)
+    spool_dir: str | None = setting(
+        None, "folder of the spool's (unlinked) files; unset: the system's temporary folder"
+    )
+
+    retry_limit: int = setting(2, "tries after the first, on other workers", unit="tries", least=0, most=10)
+    retry_share: float = setting(
+        0.2, "retries at once, as a share of requests in flight", unit="ratio", least=0, most=1
+    )
+    retry_least: int = setting(3, "retries at once that are always allowed", unit="requests", least=0)
+    eject_failures: int = setting(3, "failures in a row that take a worker out", unit="failures", least=1)
+    eject_base_s: float = setting(5, "first time out; doubles each time", unit="s", least=0.01)
+    eject_max_s: float = setting(60, "longest time out", unit="s", least=0.01)
+
+    probe_interval_s: float = setting(1, "how often each worker is asked for its load", unit="s", least=0.05)
+    probe_timeout_s: float = setting(2, "how long it may take to answer", unit="s", least=0.05)
+    probe_misses: int = setting(3, "unanswered probes in a row that take a worker out", unit="probes", least=1)
+    discovery_interval_s: float = setting(2, "how often a dns:// name is looked up", unit="s", least=0.1)
+    connect_timeout_s: float = setting(2, "connecting to a worker", unit="s", least=0.05)
+
+    api_key: str | None = setting(None, "the key that callers must send; unset: open on loopback")
+    admin_key: str | None = setting(None, "the key for /admin; unset: /admin is closed")
+    allow_open: bool = setting(False, "serve without keys on an address that others can reach")
+    strict_fields: bool = setting(False, "refuse unknown fields and combinations that OpenAI refuses")
+    cors_origins: tuple[str, ...] = setting((), "origins whose pages may call, comma-separated; * is any")
+    drain_timeout_s: float = setting(600, "after SIGTERM, how long requests in flight may take", unit="s", least=0)
+    drain_notice_s: float = setting(
+        0, "after SIGTERM, how long to keep taking requests while /readyz says no", unit="s", least=0
+    )
+    keepalive_s: float = setting(75, "idle connections of callers are closed after this", unit="s", least=1)
+
+    def check(self) -> None:
+        """Raise SettingError for settings that cannot be meant together."""
+        if self.api_key is None and not self.allow_open and not self.host.startswith(LOOPBACK):
+            raise SettingError(
+                f"HOST={self.host} can be reached by others and no key is set: "
+                "set API_KEY, or ALLOW_OPEN=true to serve without keys."
+            )
+        if not self.workers:
+            raise SettingError("WORKERS is empty: give worker URLs, comma-separated, or dns://NAME:PORT.")
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """MAX_UPLOAD_MB in bytes."""
+        return round(self.max_upload_mb * 1_000_000)
