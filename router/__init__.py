@@ -5,7 +5,7 @@ Finds the right worker for each request at the right moment. The life of a reque
     duration    how many seconds of audio the first 64 KB promise; estimate: what that costs in seconds of work
     admission   refused at once, with a paced Retry-After (ticket), if its turn would come too late
     queue_order otherwise it waits in the one queue: by age and size, fair between keys
-    assign      the moment a worker has a free slot (pool), the next in order gets it (policy picks among several)
+    assign      the moment a worker has a free slot (pool, upstream), the next in order gets it (policy picks)
     attempt     one try on that worker: body up, reply down, every failure named
     dispatch    tells the story above; retry decides what a failed attempt means, within the caller's deadline
     ejection    workers that fail are left out for a while and come back with one small request

@@ -27,7 +27,7 @@ from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
 from router.policy import POLICIES
-from router.pool import Lease, Pool
+from router.pool import Pool
 from router.probe import Probe
 from router.queue_order import Queue
 from router.retry import Quarantine, RetryBudget
@@ -35,6 +35,7 @@ from router.settings import RouterSettings
 from router.spool import SpoolBudget
 from router.status import Status
 from router.ticket import Ticket
+from router.upstream import Lease
 
 LAG_INTERVAL_S = 0.1
 DRAIN_POLL_S = 0.05

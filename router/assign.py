@@ -8,8 +8,9 @@ get the same slot.
 from fleet.wire import Tier
 from router.ejection import Circuit
 from router.policy import Policy
-from router.pool import Lease, Pool, Worker
+from router.pool import Pool
 from router.queue_order import Queue, Waiting
+from router.upstream import Lease, Worker
 
 
 class Assigner:

@@ -19,8 +19,9 @@ import aiohttp
 from fleet import wire
 from fleet.wire import LoadReport
 from router.job import Job, Reply
-from router.pool import Lease, Pool
+from router.pool import Pool
 from router.retry import Failure
+from router.upstream import Lease
 
 WHOLE_REPLY_BYTES = 1 << 20  # replies up to this size are held back until complete
 REPLY_BYTES_MAX = 16 << 20  # an hour's verbose_json with words is 2 MB; more than this is no transcript

@@ -21,9 +21,10 @@ from router.admission import Admission, Ask
 from router.assign import Assigner
 from router.attempt import Outcome
 from router.job import Job, Reply
-from router.pool import Lease, Pool
+from router.pool import Pool
 from router.queue_order import Queue, Waiting
 from router.retry import Failure, Quarantine, RetryBudget, Step, next_step
+from router.upstream import Lease
 
 RETRY_PAUSE_S = 0.1  # at most; drawn at random, so that what failed together does not return together
 

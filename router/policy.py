@@ -8,7 +8,8 @@ everything on a quiet day.
 from collections.abc import Callable, Sequence
 from random import Random
 
-from router.pool import Pool, Worker
+from router.pool import Pool
+from router.upstream import Worker
 
 Policy = Callable[[Sequence[Worker], float, float], Worker]
 """(workers with a free slot, at least one; seconds of audio; now) -> one of them."""

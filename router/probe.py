@@ -10,7 +10,8 @@ import aiohttp
 
 from fleet import wire
 from fleet.wire import LoadReport
-from router.pool import Pool, Worker
+from router.pool import Pool
+from router.upstream import Worker
 
 JITTER = 0.2
 TICK_S = 0.2  # pauses and ejections end without an event; this notices

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from fleet.wire import Tier
 
 if TYPE_CHECKING:
-    from router.pool import Lease
+    from router.upstream import Lease
 
 WORK_UNIT_S = 0.1  # below this, sizes count as equal
 RETRY_AGE_S = 60  # a client that was refused and came back is treated as this much older, per return

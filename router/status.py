@@ -20,10 +20,10 @@ from router.discovery import Discovery
 from router.dispatch import Floor
 from router.ejection import Circuit
 from router.ledger import Ledger, percentiles
-from router.pool import Health, Lease, Worker
 from router.retry import RetryBudget
 from router.spool import SpoolBudget
 from router.ticket import Ticket
+from router.upstream import Health, Lease, Worker
 
 TITLE = "Load Balancer Status"
 

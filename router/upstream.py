@@ -1,0 +1,147 @@
+"""
+One worker as the router sees it: its state, what it reported, and who holds its slots (core: no clock, no I/O).
+
+A slot is counted by its `Lease`, a scope: whatever happens to the request inside, the count is right afterwards. Only
+router.pool changes the rest.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from fleet.cost import CostModel
+from fleet.wire import LoadReport, WorkerState
+from router.ejection import Circuit, Ejection
+
+PROVEN_AFTER = 2  # slow start: one request at a time until this many were answered
+REPORT_FRESH_S = 5  # an older report says nothing about what others do to the worker
+
+
+class Health(enum.StrEnum):
+    """What the router knows from asking, apart from what the worker says of itself."""
+
+    UNKNOWN = "unknown"  # not asked yet
+    UP = "up"  # answers
+    SILENT = "silent"  # takes connections and does not answer
+    REFUSED = "refused"  # nobody listens
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """One request on one worker, from the pick until the end of the attempt: `with lease: ...`."""
+
+    worker: Worker
+    est_s: float
+    started_at: float
+    audio_s: float = 0.0
+    label: str = ""  # the request's id, for the status page
+    tenant: str = ""
+    boot: str = field(init=False)  # the process that has it, even if another takes its place
+    on_lost: Callable[[str], None] | None = None  # called when the worker is taken to be dead meanwhile
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the slot back; twice does no harm."""
+        self.worker.leases.discard(self)
+
+    def remaining_s(self, now: float) -> float:
+        """Seconds of work left; who takes longer than estimated is taken to need a fifth of that again."""
+        elapsed = now - self.started_at
+        return max(self.est_s - elapsed, 0.2 * elapsed if elapsed > self.est_s else 0.0)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Worker:
+    """One worker process as the router sees it."""
+
+    url: str
+    ejection: Ejection
+    name: str = ""
+    health: Health = Health.UNKNOWN
+    report: LoadReport | None = None
+    reported_at: float = 0.0
+    mine_at_report: int = 0  # own leases when it reported
+    misses: int = 0  # probes unanswered, in a row
+    probe_s: float | None = None  # what the last answered one took
+    leases: set[Lease] = field(default_factory=set)
+    cost_model: CostModel = field(default_factory=CostModel)
+    answered: int = 0  # since its process began
+    heard_at: float | None = None  # last byte of an answer
+    paused_until: float = 0.0  # it said busy
+    is_drained: bool = False  # by an operator, or no longer listed
+    since: float = 0.0  # when the state last changed
+    counts: dict[str, int] = field(default_factory=dict)  # requests by outcome
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.url} {self.state}, {len(self.leases)}/{self.slots} in flight>"
+
+    @property
+    def state(self) -> str:
+        """One word: what it says of itself, or what the router knows better."""
+        if self.is_drained:
+            return WorkerState.DRAINING
+        if self.health is not Health.UP:
+            return self.health
+        return self.report.state if self.report else Health.UNKNOWN
+
+    @property
+    def slots(self) -> int:
+        """Requests that it runs at once."""
+        return self.report.slots if self.report else 1
+
+    @property
+    def boot(self) -> str:
+        """The id of its process; another one after every restart."""
+        return self.report.boot if self.report else ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it says that it takes work, and answers."""
+        return self.state == WorkerState.READY
+
+    def is_available(self, now: float) -> bool:
+        """Ready, not ejected, not full, not paused."""
+        return self.is_ready and self.circuit(now) is not Circuit.OPEN and self.has_free_slot(now)
+
+    def has_free_slot(self, now: float) -> bool:
+        """Whether one more request would start at once."""
+        return now >= self.paused_until and self.free_slots(now) > 0
+
+    def free_slots(self, now: float) -> int:
+        """Slots that nobody holds, as far as known; one at most until the worker has proved itself."""
+        mine = len(self.leases)
+        is_on_trial = self.answered < PROVEN_AFTER or self.circuit(now) is Circuit.HALF_OPEN
+        slots = min(1, self.slots) if is_on_trial else self.slots
+        return max(0, slots - mine - self.others(now))
+
+    def others(self, now: float) -> int:
+        """Requests that came past this router, by the last report; none if that is old."""
+        if self.report is None or now - self.reported_at > REPORT_FRESH_S:
+            return 0
+        return max(0, self.report.in_flight + self.report.queue_depth - self.report.mine)
+
+    def circuit(self, now: float) -> Circuit:
+        """Closed, open or half-open."""
+        return self.ejection.circuit(now)
+
+    def outstanding_s(self, now: float) -> float:
+        """Seconds of work that it has: own leases, and what others hold by its last report."""
+        mine = sum(lease.remaining_s(now) for lease in self.leases)
+        age = now - self.reported_at
+        if self.report is None or age > REPORT_FRESH_S:
+            return mine
+        return mine + max(0.0, self.report.work_s - self.report.mine_s - age)
+
+    def lease(self, now: float, est_s: float, audio_s: float, label: str = "", tenant: str = "") -> Lease:
+        """Take a slot. No await may stand between asking whether there is one and this."""
+        lease = Lease(self, est_s, now, audio_s, label, tenant)
+        self.leases.add(lease)
+        return lease
