@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import aclosing
-from dataclasses import replace
-from pathlib import PurePath
-from typing import Any, Literal
+from typing import Literal
 
 from aiohttp import web
 
-from fleet import render
-from fleet.errors import DeadlineExceeded, FleetError, MethodNotAllowed, NotFound, RequestTimeout, Unavailable
+from fleet import models, render
+from fleet.errors import FleetError, MethodNotAllowed, RequestTimeout, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
-from fleet.web import add, error_response, json_answer
-from fleet.wire import (
-    ATTEMPTS,
-    BUSY,
-    CACHE,
-    DEADLINE_MS,
-    DURATION,
-    LOAD,
-    QUEUE_MS,
-    ROUTER,
-    TIER,
-    WARNINGS,
-    WORKER,
-    Tier,
-    Transcript,
-)
-from worker import forms
+from fleet.web import Handler, add, error_response, json_answer
+from fleet.wire import BUSY, LOAD, ROUTER, WORKER, Tier, Transcript
+from worker import forms, stream
 from worker.decoding import decode_options
 from worker.door import Door, Visit
-from worker.gate import Admission, Gate
+from worker.gate import Admission
+from worker.headers import describe, patience_s, tier_of
 from worker.lifecycle import Lifecycle
 from worker.metrics import WorkerMetrics
 from worker.report import Reporter
@@ -43,7 +27,7 @@ from worker.settings import WorkerSettings
 from worker.upload import Upload, receive
 from worker.window import DecodeOptions
 
-ALIASES = ("whisper-1", "default", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
+MB = 1_000_000
 VISIT = web.RequestKey("visit", Visit)
 
 Task = Literal["transcribe", "translate"]
@@ -57,16 +41,15 @@ class Api:
         *,
         settings: WorkerSettings,
         lifecycle: Lifecycle,
-        gate: Gate,
         door: Door,
         reporter: Reporter,
         metrics: WorkerMetrics,
     ) -> None:
-        self._settings, self._lifecycle, self._gate = settings, lifecycle, gate
-        self._door, self._reporter, self._metrics = door, reporter, metrics
+        self._settings, self._lifecycle, self._door = settings, lifecycle, door
+        self._reporter, self._metrics = reporter, metrics
 
     def register(self, app: web.Application) -> None:
-        """Add the routes and the headers that every answer has."""
+        """Add the routes, the accounting, and the headers that every answer has."""
         router, expect = app.router, self._expect
         add(router, "POST", "/v1/audio/transcriptions", self.transcriptions, expect=expect)
         add(router, "POST", "/v1/audio/translations", self.translations, expect=expect)
@@ -80,6 +63,7 @@ class Api:
         add(router, "GET", "/readyz", self.ready)
         add(router, "GET", "/load", self.load)
         add(router, "GET", "/metrics", self.metrics_page)
+        app.middlewares.append(self._account)
         app.on_response_prepare.append(self._stamp)
 
     async def transcriptions(self, request: web.Request) -> web.StreamResponse:
@@ -108,15 +92,13 @@ class Api:
 
     async def models(self, request: web.Request) -> web.Response:
         """`GET /v1/models`."""
-        names = dict.fromkeys((self._settings.model, ALIASES[0]))
-        return json_answer({"object": "list", "data": [_model_json(name) for name in names]})
+        return json_answer(models.listed([self._settings.model]))
 
     async def model(self, request: web.Request) -> web.Response:
         """`GET /v1/models/{id}`."""
         name = request.match_info["id"].rstrip("/")
-        if name not in self._model_names() and not self._is_scripted:
-            raise _no_model()
-        return json_answer(_model_json(name))
+        models.resolve(name, [self._settings.model], accepts_any=self._is_scripted)
+        return json_answer(models.described(name))
 
     async def delete_model(self, request: web.Request) -> web.Response:
         """Nothing can be deleted; the scripted engine plays along, for other people's test-suites."""
@@ -158,109 +140,73 @@ class Api:
 
     async def _receive(self, request: web.Request, names: Collection[str]) -> Upload:
         """Refuse for certain before the upload costs anything, then take it."""
-        request[VISIT] = Visit(
-            admission=Admission(tier_of(request.headers), 0.0, request.headers.get(ROUTER, "")),
-            deadline=time.monotonic() + timeout_s(request.headers, self._settings.request_timeout_s),
-        )
+        patience = patience_s(request.headers, self._settings.request_timeout_s)
+        visit = request[VISIT] = self._visit(request, patience)
+        self._door.check(visit)
         try:
-            self._gate.check(request[VISIT].admission.tier)
-            async with asyncio.timeout_at(_loop_time(request[VISIT].deadline)):
-                return await receive(
-                    request, file_bytes_max=int(self._settings.max_upload_mb * 1_000_000), file_names=names
-                )
+            async with asyncio.timeout(patience):
+                return await receive(request, file_bytes_max=int(self._settings.max_upload_mb * MB), file_names=names)
         except TimeoutError as error:
             raise RequestTimeout from error
+
+    def _visit(self, request: web.Request, patience: float) -> Visit:
+        admission = Admission(tier_of(request.headers), 0.0, request.headers.get(ROUTER, ""))
+        return Visit(admission=admission, deadline=time.monotonic() + patience)
 
     def _parse(self, fields: Iterable[tuple[str, str]], task: Task) -> TranscriptionRequest:
         wanted = parse_request(
             fields, task=task, is_strict=self._settings.strict_fields, accepts_any_language=self._is_scripted
         )
-        if wanted.model is not None and wanted.model not in self._model_names() and not self._is_scripted:
-            raise _no_model()
+        models.resolve(wanted.model, [self._settings.model], accepts_any=self._is_scripted)
         return wanted
 
     async def _whole(self, request: web.Request, upload: Upload, wanted: TranscriptionRequest) -> Transcript:
-        """Every segment, within the deadline."""
+        """Every segment, then the transcript."""
         visit = request[VISIT]
-        options = self._enter(visit, upload, wanted)
-        with self._gate.enter(visit.admission):
-            try:
-                async with asyncio.timeout_at(_loop_time(visit.deadline)):
-                    async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
-                        async for _ in segments:
-                            pass
-            except TimeoutError as error:
-                raise DeadlineExceeded from error
+        options = self._options(visit, wanted)
+        with self._door.enter(visit, upload.size_bytes):
+            async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
+                async for _ in segments:
+                    pass
         return visit.progress.transcript(self._settings.model)
 
     async def _stream(self, request: web.Request, upload: Upload, wanted: TranscriptionRequest) -> web.StreamResponse:
-        """Server-sent events: a comment at once, segments as they come, and always an end that says how it went."""
         visit = request[VISIT]
-        options = self._enter(visit, upload, wanted)
+        options = self._options(visit, wanted)
         response = web.StreamResponse(headers=render.SSE_HEADERS)
-        with self._gate.enter(visit.admission):
+        with self._door.enter(visit, upload.size_bytes):
             await response.prepare(request)
-            await response.write(render.HEARTBEAT)
-            async with asyncio.TaskGroup() as group:
-                beat = group.create_task(_beat(response))
-                try:
-                    await self._pour(response, upload, options, wanted, visit)
-                except FleetError as error:
-                    visit.error = error
-                    await response.write(render.error_event(error))
-                finally:
-                    beat.cancel()
-        await response.write_eof()
+            async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
+                visit.error = await stream.send(
+                    response, segments, wanted, lambda: visit.progress.transcript(self._settings.model)
+                )
         return response
 
-    async def _pour(
-        self,
-        response: web.StreamResponse,
-        upload: Upload,
-        options: DecodeOptions,
-        wanted: TranscriptionRequest,
-        visit: Visit,
-    ) -> None:
-        try:
-            async with asyncio.timeout_at(_loop_time(visit.deadline)):
-                async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
-                    async for segment in segments:
-                        await response.write(render.delta_event(segment, wanted, is_first=segment.id == 0))
-        except TimeoutError as error:
-            raise DeadlineExceeded from error
-        await response.write(render.done_event(visit.progress.transcript(self._settings.model), wanted))
-
-    def _enter(self, visit: Visit, upload: Upload, wanted: TranscriptionRequest) -> DecodeOptions:
-        """What the gate and the engine must know, now that the form is read."""
+    def _options(self, visit: Visit, wanted: TranscriptionRequest) -> DecodeOptions:
+        """How to decode, now that the form is read and the model known."""
         if self._reporter.facts is None:
             raise self._lifecycle.refusal() or Unavailable()
         if wanted.tier is Tier.DEFERRED:
             visit.admission.tier = Tier.DEFERRED
-        visit.admission.work_s = self._reporter.guess_s(upload.size_bytes)
         return decode_options(wanted, self._settings, self._reporter.facts)
 
     @web.middleware
-    async def account(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def _account(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count every transcription once, and mark refusals as busy rather than broken."""
-        error: FleetError | None = None
+        outcome = "internal_error"
         try:
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
             error = request[VISIT].error if VISIT in request else None
-        except FleetError as raised:
-            error = raised
-            response = self._busy(raised) if isinstance(raised, Unavailable) else error_response(raised)
-        except asyncio.CancelledError:
+            outcome = error.code if error else "ok"
+        except FleetError as error:
+            outcome = error.code
+            response = self._busy(error) if isinstance(error, Unavailable) else error_response(error)
+        except (asyncio.CancelledError, ConnectionResetError):
+            outcome = "cancelled"
+            raise
+        finally:
             if VISIT in request:
-                self._door.count(request[VISIT], "cancelled")
-            raise
-        except web.HTTPException:
-            raise
-        except Exception:
-            if VISIT in request:
-                self._door.count(request[VISIT], "internal_error")
-            raise
-        if VISIT in request:
-            self._door.count(request[VISIT], "ok" if error is None else error.code)
+                self._door.count(request[VISIT], outcome)
         return response
 
     def _busy(self, refusal: Unavailable) -> web.Response:
@@ -273,7 +219,7 @@ class Api:
         if request.headers.get("Expect", "").lower() != "100-continue":
             raise web.HTTPExpectationFailed
         try:
-            self._gate.check(tier_of(request.headers))
+            self._door.check(self._visit(request, 0))
         except Unavailable as refusal:
             response = self._busy(refusal)
             response.force_close()
@@ -284,62 +230,11 @@ class Api:
 
     async def _stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         """The X-Fleet-* headers."""
-        headers = response.headers
-        headers[WORKER] = self._settings.name
-        headers[LOAD] = self._reporter.load(request.headers.get(ROUTER, "")).to_header()
-        if VISIT not in request:
-            return
-        visit = request[VISIT]
-        headers.setdefault(ATTEMPTS, "1")
-        headers.setdefault(CACHE, "miss")
-        headers[QUEUE_MS] = str(round(visit.queue_s * 1000))
-        if visit.progress.duration_s:
-            headers[DURATION] = f"{visit.progress.duration_s:.3f}"
-        if visit.progress.warnings:
-            headers[WARNINGS] = ", ".join(visit.progress.warnings)
+        response.headers[WORKER] = self._settings.name
+        response.headers[LOAD] = self._reporter.load(request.headers.get(ROUTER, "")).to_header()
+        if VISIT in request:
+            describe(request[VISIT], response.headers)
 
     @property
     def _is_scripted(self) -> bool:
         return self._settings.scripted_s is not None
-
-    def _model_names(self) -> tuple[str, ...]:
-        """The loaded model first, then what clients call any model."""
-        name = self._settings.model
-        return tuple(dict.fromkeys((name, PurePath(name).name, *ALIASES)))
-
-
-def tier_of(headers: Mapping[str, str]) -> Tier:
-    """Deferred only where it says so."""
-    return Tier.DEFERRED if headers.get(TIER, "").strip().lower() == Tier.DEFERRED else Tier.REALTIME
-
-
-def timeout_s(headers: Mapping[str, str], default_s: float) -> float:
-    """How long the caller will wait: the router's word, else the caller's, else the setting."""
-    for name, unit_s in ((DEADLINE_MS, 0.001), ("X-Request-Timeout", 1.0), ("x-stainless-read-timeout", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit_s
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds > 0:
-            return min(seconds, 86_400.0)
-    return default_s
-
-
-def _loop_time(monotonic: float) -> float:
-    return asyncio.get_running_loop().time() + monotonic - time.monotonic()
-
-
-def _model_json(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "whisper-fleet"}
-
-
-def _no_model() -> NotFound:
-    return NotFound(
-        "This model is not served here; GET /v1/models lists those that are.", code="model_not_found", param="model"
-    )
-
-
-async def _beat(response: web.StreamResponse) -> None:
-    while True:
-        await asyncio.sleep(render.HEARTBEAT_S)
-        await response.write(render.HEARTBEAT)

@@ -23,8 +23,6 @@ from worker.settings import WorkerSettings
 from worker.transcribe import Transcriber
 from worker.window import Engine
 
-DRAIN_STEP_S = 0.05
-
 
 class Worker:
     """One worker process: its application, its model, and how both stop."""
@@ -69,8 +67,7 @@ class Worker:
         self._lifecycle.move(WorkerState.DRAINING)
         try:
             async with asyncio.timeout(self._settings.drain_timeout_s):
-                while not self._gate.is_idle:
-                    await asyncio.sleep(DRAIN_STEP_S)
+                await self._gate.emptied()
         except TimeoutError:
             self._lifecycle.move(WorkerState.STOPPED, why="requests were given up after DRAIN_TIMEOUT_S")
 
@@ -78,13 +75,11 @@ class Worker:
         api = Api(
             settings=self._settings,
             lifecycle=self._lifecycle,
-            gate=self._gate,
             door=Door(self._gate, self._transcriber, self._reporter, self._metrics),
             reporter=self._reporter,
             metrics=self._metrics,
         )
         app = fleet_web.finish(web.Application())
-        app.middlewares.append(api.account)
         api.register(app)
         app.on_cleanup.append(self._close)
         self._metrics.gauge("slots", "Requests at once", lambda: self._gate.slots)

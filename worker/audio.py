@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import av
 import av.error
@@ -41,7 +41,7 @@ CORRUPT_SHARE = 0.5  # less decoded than this share of what was declared: refuse
 GUESSED_DURATIONS = ("mp3", "aac", "wav", "w64", "au")  # no length, or one that streaming writers make up
 
 
-def decode(source: BinaryIO, limits: AudioLimits) -> Clip:
+def decode(source: IO[bytes], limits: AudioLimits) -> Clip:
     """The clip in the source; blocks. Raises BadAudio with a code that says what is wrong."""
     source.seek(0)
     header = wav.read_header(source)
@@ -70,7 +70,7 @@ class _Decoding:
     blocks: list[Samples] = field(default_factory=list)
     damaged_packets: int = 0
     seconds: float = 0.0
-    _resampler: av.AudioResampler | None = None
+    _resampler: Any = None
     _layout: tuple[Any, ...] = ()
 
     def take(self, frame: Any) -> None:
@@ -83,19 +83,18 @@ class _Decoding:
         self.seconds += frame.samples / frame.sample_rate
         check_length(self.seconds, self.limits)
         frame.pts = None  # gaps in the stream's clock are not filled: they are how damage looks
-        self._keep(frame)
+        self._keep(self._resampler.resample(frame))
 
     def flush(self) -> None:
         """Take what the resampler still holds."""
         if self._resampler is not None:
-            self._keep(None)
+            self._keep(self._resampler.resample(None))
 
-    def _keep(self, frame: Any) -> None:
-        assert self._resampler is not None
-        self.blocks += [block.to_ndarray().reshape(-1).astype(np.float32) for block in self._resampler.resample(frame)]
+    def _keep(self, resampled: list[Any]) -> None:
+        self.blocks += [block.to_ndarray().reshape(-1).astype(np.float32) for block in resampled]
 
 
-def _decode(source: BinaryIO, limits: AudioLimits) -> Clip:
+def _decode(source: IO[bytes], limits: AudioLimits) -> Clip:
     with av.open(source, mode="r", options=OPTIONS) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:

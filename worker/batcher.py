@@ -14,7 +14,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ class Job:
     def __repr__(self) -> str:
         return f"<Job {len(self.todo)} windows to do>"
 
-    async def results(self) -> AsyncIterator[WindowResult]:
+    async def results(self) -> AsyncGenerator[WindowResult, None]:
         """The windows' results as they are finished; raises what the engine raised."""
         while (outcome := await self._outcomes.get()) is not None:
             if isinstance(outcome, BaseException):
@@ -195,7 +195,7 @@ class Batcher:
         pieces = [Piece(job.samples, window, job.options) for job, _, window in call]
         try:
             results = self._engine.run(pieces, lambda: all(job.is_cancelled for job in jobs))
-        except BaseException as error:  # noqa: BLE001  the edge of the engine's thread
+        except BaseException as error:  # the edge of the engine's thread
             self._fail(jobs, error)
             return
         self._on_call(len(call))
@@ -212,7 +212,7 @@ class Batcher:
             if job.steps is None:
                 job.steps = self._engine.sequential(job.samples, job.options)
             result = next(job.steps, None)
-        except BaseException as error:  # noqa: BLE001  the edge of the engine's thread
+        except BaseException as error:  # the edge of the engine's thread
             self._fail([job], error)
             return
         job.emit(result)

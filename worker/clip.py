@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Clip:
 class Decoder(Protocol):
     """Bytes in, clip out; blocks. Raises BadAudio."""
 
-    def __call__(self, source: BinaryIO, limits: AudioLimits) -> Clip:
+    def __call__(self, source: IO[bytes], limits: AudioLimits) -> Clip:
         """Decode from the source's beginning."""
 
 

@@ -6,13 +6,14 @@ HTTP calls it, and so will every later door. It knows nothing of HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO
 
-from fleet.errors import FleetError
+from fleet.errors import DeadlineExceeded, FleetError
 from fleet.wire import Segment
 from worker.gate import Admission, Gate
 from worker.metrics import WorkerMetrics
@@ -39,8 +40,37 @@ class Door:
     def __init__(self, gate: Gate, transcriber: Transcriber, reporter: Reporter, metrics: WorkerMetrics) -> None:
         self._gate, self._transcriber, self._reporter, self._metrics = gate, transcriber, reporter, metrics
 
-    async def segments(self, source: BinaryIO, options: DecodeOptions, visit: Visit) -> AsyncIterator[Segment]:
-        """Wait for the slot, then decode and transcribe. The caller has entered the gate."""
+    def check(self, visit: Visit) -> None:
+        """Raise at once what entering would raise."""
+        self._gate.check(visit.admission.tier)
+
+    @contextmanager
+    def enter(self, visit: Visit, size_bytes: int) -> Iterator[None]:
+        """Stand in the gate for as long as the block runs; raises Unavailable at once when it is full."""
+        visit.admission.work_s = self._reporter.guess_s(size_bytes)
+        with self._gate.enter(visit.admission):
+            yield
+
+    async def segments(self, source: IO[bytes], options: DecodeOptions, visit: Visit) -> AsyncGenerator[Segment, None]:
+        """Wait for the slot, decode, transcribe; raises DeadlineExceeded when the caller's time is up."""
+        work = self._work(source, options, visit)
+        async with aclosing(work):
+            while True:
+                try:
+                    async with asyncio.timeout(visit.deadline - time.monotonic()):
+                        segment = await anext(work, None)
+                except TimeoutError as error:
+                    raise DeadlineExceeded from error
+                if segment is None:
+                    return
+                yield segment
+
+    def count(self, visit: Visit, code: str) -> None:
+        """One outcome for every request: `ok`, an error's code, or `cancelled`."""
+        self._metrics.requests.labels(code).inc()
+        self._metrics.request.observe(time.monotonic() - visit.began)
+
+    async def _work(self, source: IO[bytes], options: DecodeOptions, visit: Visit) -> AsyncGenerator[Segment, None]:
         waiting = time.monotonic()
         await self._gate.turn(visit.admission)
         started = time.monotonic()
@@ -56,8 +86,3 @@ class Door:
         self._metrics.audio.inc(clip.duration_s)
         self._metrics.decode.observe(visit.progress.decode_s)
         self._metrics.engine.observe(compute_s - visit.progress.decode_s)
-
-    def count(self, visit: Visit, code: str) -> None:
-        """One outcome for every request: `ok`, an error's code, or `cancelled`."""
-        self._metrics.requests.labels(code).inc()
-        self._metrics.request.observe(time.monotonic() - visit.began)

@@ -8,7 +8,6 @@ encoded one at a time (a batch is no faster there) and decoded together; on CUDA
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
@@ -19,18 +18,20 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
-from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
 from fleet.serve import StartupError
 from fleet.wire import Segment, Word
-from worker import fallback, speech
+from worker import fallback, segments, speech
 from worker.card import read_card
 from worker.fallback import Attempt
 from worker.models import catalogue
+from worker.segments import FRAME, Draft
 from worker.settings import WorkerSettings
+from worker.silero import Silero
 from worker.window import (
     RATE,
+    WINDOW_S,
     DecodeOptions,
     EngineBroken,
     EngineFacts,
@@ -40,15 +41,11 @@ from worker.window import (
     WindowResult,
 )
 
-FRAMES_MAX = 3000  # mel frames of 10 ms in Whisper's window
-FRAME = RATE // 100
-MAX_INITIAL_TIMESTAMP = 50  # one second, in timestamp tokens
-VAD_STEP = 2000 * speech.CHUNK  # samples looked at between two looks at the clock (64 s)
-VAD_CONTEXT = 64  # samples of the chunk before that Silero wants to see
+FRAMES_MAX = int(WINDOW_S * 100)  # mel frames of 10 ms in Whisper's window
+INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believed; Whisper's own limit
+HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
 DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
-
-logger = logging.getLogger(__name__)
 
 
 class WhisperEngine:
@@ -59,6 +56,7 @@ class WhisperEngine:
         self.device = _device(settings.device)
         self._facts: EngineFacts | None = None
         self._model: Any = None
+        self._silero: Silero | None = None
         self._suppressed: tuple[int, ...] = ()
 
     @property
@@ -77,6 +75,7 @@ class WhisperEngine:
         self._model = _load(directory, device, compute_type, settings.threads)
         self._suppressed = tuple(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
         is_multilingual = bool(self._model.model.is_multilingual)
+        self._silero = Silero()
         self._facts = EngineFacts(
             model=settings.model,
             device=device,
@@ -89,9 +88,9 @@ class WhisperEngine:
 
     def plan(self, samples: Samples, options: DecodeOptions, is_cancelled: Callable[[], bool]) -> list[Window]:
         """Voice activity, then windows."""
-        if options.vad is None or not samples.size:
+        if options.vad is None or self._silero is None:
             return []
-        probabilities = _speech_probabilities(samples, is_cancelled)
+        probabilities = self._silero.probabilities(samples, is_cancelled)
         return speech.windows(speech.regions(probabilities, len(samples), options.vad), merge=options.merge_regions)
 
     def key(self, piece: Piece) -> Hashable:
@@ -118,7 +117,7 @@ class WhisperEngine:
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """faster-whisper's own loop, a segment a step."""
         vad = options.vad
-        segments, info = self._model.transcribe(
+        found, info = self._model.transcribe(
             samples,
             language=self._sequential_language(samples, options),
             task=options.task,
@@ -144,36 +143,25 @@ class WhisperEngine:
                 "speech_pad_ms": vad.speech_pad_ms,
             },
         )
-        for segment in segments:
+        clip_s = len(samples) / RATE
+        for segment in found:
             yield WindowResult(
-                segments=(_from_faster_whisper(segment),),
+                segments=(_from_faster_whisper(segment, clip_s),),
                 language=info.language,
                 language_probability=info.language_probability,
             )
 
     def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
-        encoded = self._encode([self._features(piece) for piece in pieces])
+        encoded = self._encode(pieces)
         languages = self._languages(encoded, pieces)
-        tokenizers = [
-            self._tokenizer(language, piece.options.task)
-            for piece, (language, _) in zip(pieces, languages, strict=True)
-        ]
         attempts = self._decode(encoded, pieces, [language for language, _ in languages])
         results = []
-        for number, piece in enumerate(pieces):
+        for piece, attempt, (language, probability) in zip(pieces, attempts, languages, strict=True):
             own = encoded if len(pieces) == 1 else None
-            attempt = attempts[number]
-            if fallback.must_retry(attempt, piece.options) and len(piece.options.temperatures) > 1:
-                own = own or self._encode([self._features(piece)])
-                attempt = self._climb(own, piece, languages[number][0], attempt, is_cancelled)
-            segments, resume_at = self._segments(attempt, piece, tokenizers[number])
-            if piece.options.wants_words and segments:
-                own = own or self._encode([self._features(piece)])
-                self._add_words(segments, piece, tokenizers[number], own)
-            language, probability = languages[number]
+            drafts, resume_at, kept = self._finish(piece, attempt, language, own, is_cancelled)
             results.append(
                 WindowResult(
-                    segments=tuple(_finished(one, attempt, piece) for one in segments if one["text"].strip()),
+                    segments=tuple(segments.finished(one, kept, piece) for one in drafts if one.text.strip()),
                     language=language,
                     language_probability=probability,
                     resume_at=resume_at,
@@ -181,19 +169,34 @@ class WhisperEngine:
             )
         return results
 
+    def _finish(
+        self, piece: Piece, attempt: Attempt, language: str, encoded: Any, is_cancelled: Callable[[], bool]
+    ) -> tuple[list[Draft], int | None, Attempt]:
+        """What one window still needs after the common call; it is encoded once more if it was not alone in that."""
+        options = piece.options
+        if fallback.must_retry(attempt, options) and len(options.temperatures) > 1:
+            encoded = encoded or self._encode([piece])
+            attempt = self._climb(encoded, piece, language, attempt, is_cancelled)
+        if fallback.is_silence(attempt, options):
+            return [], None, attempt
+        tokenizer = self._tokenizer(language, options.task)
+        drafts, resume_at = self._drafts(attempt, piece, tokenizer)
+        if options.wants_words and drafts:
+            self._add_words(drafts, piece, tokenizer, encoded or self._encode([piece]))
+        return drafts, resume_at, attempt
+
     def _features(self, piece: Piece) -> NDArray[np.float32]:
         """Log-mel of the window, padded with zeros (as Whisper was trained) to the frames that are encoded."""
         frames = _frames(piece)
-        samples = np.nan_to_num(piece.samples[piece.window.start : piece.window.end])
-        features = self._model.feature_extractor(samples)[:, :frames]
+        features = self._model.feature_extractor(piece.samples[piece.window.start : piece.window.end])[:, :frames]
         return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
 
-    def _encode(self, features: Sequence[NDArray[np.float32]]) -> Any:
+    def _encode(self, pieces: Sequence[Piece]) -> Any:
+        features = [self._features(piece) for piece in pieces]
         if self.device == "cuda" or len(features) == 1:
             return self._model.encode(np.stack(features))
-        return ctranslate2.StorageView.from_array(
-            np.concatenate([np.asarray(self._model.encode(one)) for one in features])
-        )
+        alone = [np.asarray(self._model.encode(one)) for one in features]
+        return ctranslate2.StorageView.from_array(np.concatenate(alone))
 
     def _languages(self, encoded: Any, pieces: Sequence[Piece]) -> list[tuple[str, float]]:
         """What was asked for, or what the model hears among what was allowed."""
@@ -226,7 +229,7 @@ class WhisperEngine:
         options = pieces[0].options
         heat = options.temperatures[0] if temperature is None else temperature
         sampling = (
-            {"beam_size": 1, "num_hypotheses": 5, "sampling_topk": 0, "sampling_temperature": heat}
+            {"beam_size": 1, "num_hypotheses": HYPOTHESES, "sampling_topk": 0, "sampling_temperature": heat}
             if heat > 0
             else {"beam_size": options.beam_size, "patience": 1}
         )
@@ -240,7 +243,7 @@ class WhisperEngine:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
-            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
+            max_initial_timestamp_index=INITIAL_TIMESTAMP_MAX,
             **sampling,
         )
         tokenizer = self._tokenizer("en", "transcribe")
@@ -259,33 +262,38 @@ class WhisperEngine:
                 return attempts[-1]
         return fallback.best(attempts, piece.options)
 
-    def _segments(self, attempt: Attempt, piece: Piece, tokenizer: Any) -> tuple[list[dict[str, Any]], int | None]:
+    def _drafts(self, attempt: Attempt, piece: Piece, tokenizer: Any) -> tuple[list[Draft], int | None]:
         """The window's segments, and where to go on if the model stopped before the speech did."""
-        window, options = piece.window, piece.options
-        if fallback.is_silence(attempt, options):
-            return [], None
-        seek, frames = window.start // FRAME, math.ceil((window.end - window.start) / FRAME)
-        if options.without_timestamps:
-            start, end = window.regions[0].speech_start, window.regions[-1].speech_end
-            own = {"seek": seek, "start": start / RATE, "end": end / RATE, "tokens": list(attempt.tokens)}
-            return [own | {"text": attempt.text}], None
-        found, seek_after, _ = self._model._split_segments_by_timestamps(
-            tokenizer, list(attempt.tokens), window.start / RATE, frames, frames * FRAME / RATE, seek
-        )
-        for one in found:
-            one["text"] = tokenizer.decode(one["tokens"])
-        return [one for one in found if one["start"] < one["end"]], _resume(window, seek_after)
-
-    def _add_words(self, segments: list[dict[str, Any]], piece: Piece, tokenizer: Any, encoded: Any) -> None:
         window = piece.window
-        frames = min(_frames(piece), math.ceil((window.end - window.start) / FRAME))
-        times = [(one["start"], one["end"]) for one in segments]
-        self._model.add_word_timestamps(
-            [segments], tokenizer, encoded, frames, PREPEND, APPEND, last_speech_timestamp=0.0
+        if piece.options.without_timestamps:
+            return [segments.whole(window, attempt)], None
+        frames = _frames_filled(window)
+        found, seek_after, _ = self._model._split_segments_by_timestamps(
+            tokenizer=tokenizer,
+            tokens=list(attempt.tokens),
+            time_offset=window.start / RATE,
+            segment_size=frames,
+            segment_duration=frames * FRAME / RATE,
+            seek=window.start // FRAME,
         )
-        if piece.options.without_timestamps:  # the alignment is rough there; voice activity knows better
-            for one, (start, end) in zip(segments, times, strict=True):
-                one["start"], one["end"] = start, end
+        drafts = [
+            Draft(one["seek"], one["start"], one["end"], tuple(one["tokens"]), tokenizer.decode(one["tokens"]))
+            for one in found
+            if one["start"] < one["end"]
+        ]
+        return drafts, segments.resume_at(window, seek_after)
+
+    def _add_words(self, drafts: list[Draft], piece: Piece, tokenizer: Any, encoded: Any) -> None:
+        """Align the text with the audio. The model's own segment times move with the words; voice activity's stay."""
+        found: list[dict[str, Any]] = [
+            {"seek": one.seek, "start": one.start, "end": one.end, "tokens": list(one.tokens)} for one in drafts
+        ]
+        frames = min(_frames(piece), _frames_filled(piece.window))
+        self._model.add_word_timestamps([found], tokenizer, encoded, frames, PREPEND, APPEND, last_speech_timestamp=0.0)
+        for draft, one in zip(drafts, found, strict=True):
+            draft.words = segments.clamped(_words(one["words"]), len(piece.samples) / RATE)
+            if not piece.options.without_timestamps:
+                draft.start, draft.end = float(one["start"]), float(one["end"])
 
     def _sequential_language(self, samples: Samples, options: DecodeOptions) -> str | None:
         if options.language or not options.languages or not self._model.model.is_multilingual:
@@ -308,32 +316,16 @@ def _device(wanted: str) -> str:
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
-def _speech_probabilities(samples: Samples, is_cancelled: Callable[[], bool]) -> list[float]:
-    """Silero's probability for every 32 ms; its state is carried from step to step, so steps change nothing."""
-    session = get_vad_model().session
-    state, cell = np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32)
-    before = np.zeros(VAD_CONTEXT, np.float32)
-    found: list[float] = []
-    for start in range(0, len(samples), VAD_STEP):
-        if is_cancelled():
-            break
-        step = np.nan_to_num(samples[start : start + VAD_STEP])
-        chunks = np.pad(step, (0, -len(step) % speech.CHUNK)).reshape(-1, speech.CHUNK)
-        contexts = np.vstack([before, chunks[:-1, -VAD_CONTEXT:]])
-        heard, state, cell = session.run(None, {"input": np.hstack([contexts, chunks]), "h": state, "c": cell})
-        found += np.asarray(heard).ravel().tolist()
-        before = chunks[-1, -VAD_CONTEXT:]
-    return found
-
-
 def _frames(piece: Piece) -> int:
     """Mel frames to encode: all of Whisper's window, or what this one fills, rounded up to the card's step."""
     if not piece.options.is_auto_context:
         return FRAMES_MAX
     step = piece.options.context_step_frames
-    # one frame more than the samples fill: the extractor pads by a hop
-    filled = (piece.window.end - piece.window.start) // FRAME + 1
-    return min(FRAMES_MAX, math.ceil(filled / step) * step)
+    return min(FRAMES_MAX, math.ceil(_frames_filled(piece.window) / step) * step)
+
+
+def _frames_filled(window: Window) -> int:
+    return min(FRAMES_MAX, (window.end - window.start) // FRAME + 1)
 
 
 def _likeliest(heard: Sequence[tuple[str, float]], allowed: Sequence[str]) -> tuple[str, float]:
@@ -353,57 +345,27 @@ def _attempt(generated: Any, temperature: float, tokenizer: Any) -> Attempt:
     )
 
 
-def _resume(window: Window, seek_frames: int) -> int | None:
-    """The sample to go on at, where at least a little speech is left; never at or before the window's start."""
-    at = seek_frames * FRAME
-    has_speech = any(region.speech_end - at > RATE // 10 for region in window.regions)
-    return at if window.start + RATE // 10 < at < window.end and has_speech else None
+def _words(found: Sequence[dict[str, Any]]) -> Iterator[Word]:
+    for one in found:
+        yield Word(one["word"], float(one["start"]), float(one["end"]), float(one["probability"]))
 
 
-def _finished(one: dict[str, Any], attempt: Attempt, piece: Piece) -> Segment:
-    """A segment on the wire: times inside the clip, numbers finite."""
-    end_of_clip = len(piece.samples) / RATE
-    start = min(max(0.0, one["start"]), end_of_clip)
-    end = min(max(start, one["end"]), end_of_clip)
-    words = one.get("words") if piece.options.wants_words else None
-    return Segment(
-        id=0,
-        seek=one["seek"],
-        start=start,
-        end=end,
-        text=one["text"],
-        tokens=tuple(one["tokens"]),
-        temperature=attempt.temperature,
-        avg_logprob=attempt.avg_logprob,
-        compression_ratio=attempt.compression_ratio,
-        no_speech_prob=attempt.no_speech_prob,
-        words=None if words is None else tuple(_words(words, end_of_clip)),
-    )
-
-
-def _words(words: Sequence[dict[str, Any]], end_of_clip: float) -> Iterator[Word]:
-    """Words in order: none starts before the one before it ended, none leaves the clip."""
-    last = 0.0
-    for word in words:
-        start = min(max(last, float(word["start"])), end_of_clip)
-        last = min(max(start, float(word["end"])), end_of_clip)
-        yield Word(word["word"], start, last, float(word["probability"]))
-
-
-def _from_faster_whisper(segment: Any) -> Segment:
-    words = segment.words
+def _from_faster_whisper(segment: Any, clip_s: float) -> Segment:
+    words = None
+    if segment.words is not None:
+        aligned = (Word(one.word, float(one.start), float(one.end), float(one.probability)) for one in segment.words)
+        words = segments.clamped(aligned, clip_s)
+    start = min(max(0.0, segment.start), clip_s)
     return Segment(
         id=0,
         seek=segment.seek,
-        start=segment.start,
-        end=max(segment.start, segment.end),
+        start=start,
+        end=min(max(start, segment.end), clip_s),
         text=segment.text,
         tokens=tuple(segment.tokens),
         temperature=segment.temperature or 0.0,
         avg_logprob=segment.avg_logprob,
         compression_ratio=segment.compression_ratio,
         no_speech_prob=segment.no_speech_prob,
-        words=None
-        if words is None
-        else tuple(Word(one.word, float(one.start), float(one.end), float(one.probability)) for one in words),
+        words=words,
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import BinaryIO
+from itertools import pairwise
+from typing import IO
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class ScriptedEngine:
     def plan(self, samples: Samples, options: DecodeOptions, is_cancelled: Callable[[], bool]) -> list[Window]:
         """Three windows of equal length; none for an empty clip."""
         bounds = [len(samples) * part // WINDOWS for part in range(WINDOWS + 1)]
-        pairs = [(start, end) for start, end in zip(bounds, bounds[1:], strict=False) if start < end]
+        pairs = [(start, end) for start, end in pairwise(bounds) if start < end]
         return [Window(start, end, (Region(start, end, start, end),), start == 0) for start, end in pairs]
 
     def key(self, piece: Piece) -> Hashable:
@@ -66,11 +67,11 @@ class ScriptedEngine:
             yield from self.run([Piece(samples, window, options)], lambda: False)
 
 
-def decode(source: BinaryIO, limits: AudioLimits) -> Clip:
+def decode(source: IO[bytes], limits: AudioLimits) -> Clip:
     """Any bytes, taken for 16-bit samples: 32,000 bytes a second. Raises BadAudio for none, or too many."""
     source.seek(0)
     data = source.read()
-    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) * np.float32(1 / 32768)
     return finished([samples], limits)
 
 

@@ -45,6 +45,8 @@ class Gate:
         self._running: set[Admission] = set()
         self._waiting: list[Admission] = []
         self._refusal = refusal
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def __repr__(self) -> str:
         return f"<Gate {self.in_flight}/{self.slots} running, {self.queue_depth}/{self.queue_limit} waiting>"
@@ -59,10 +61,9 @@ class Gate:
         """Requests that wait for one."""
         return len(self._waiting)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody runs and nobody waits."""
-        return not self._running and not self._waiting
+    async def emptied(self) -> None:
+        """Return when nobody runs and nobody waits."""
+        await self._is_empty.wait()
 
     def work_s(self, router: str | None = None) -> float:
         """Expected seconds of compute of everything in the gate; of one router's requests, if it is named."""
@@ -89,6 +90,7 @@ class Gate:
         The block awaits `turn` before it works. Two steps, so that a stream can tell its caller "waiting" between them.
         """
         self.check(admission.tier)
+        self._is_empty.clear()
         if self._may_start(admission.tier):
             self._running.add(admission)
         else:
@@ -101,6 +103,8 @@ class Gate:
                 self._waiting.remove(admission)
             self._running.discard(admission)
             self._let_in()
+            if not self._running and not self._waiting:
+                self._is_empty.set()
 
     async def turn(self, admission: Admission) -> None:
         """Wait for a slot."""

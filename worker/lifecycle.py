@@ -79,7 +79,12 @@ class Lifecycle:
         """From an engine thread: end the process, on the loop's next turn."""
         broken = self._broken
         if broken is not None:
-            broken.get_loop().call_soon_threadsafe(lambda: broken.done() or broken.set_result(error))
+            broken.get_loop().call_soon_threadsafe(_settle, broken, error)
+
+
+def _settle(broken: asyncio.Future[EngineBroken], error: EngineBroken) -> None:
+    if not broken.done():
+        broken.set_result(error)
 
 
 def warm_up(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import replace
 from typing import Any
 
 import fleet
@@ -46,17 +47,8 @@ class Reporter:
 
     def load(self, router: str = "") -> LoadReport:
         """The report, with the share of the router that asks."""
-        gate, facts, cost = self._gate, self.facts, self._cost
-        static = {}
-        if facts is not None:
-            static = {
-                "device": facts.device,
-                "compute_type": facts.compute_type,
-                "languages": facts.languages,
-                "can_translate": facts.can_translate,
-                "is_scripted": facts.is_scripted,
-            }
-        return LoadReport(
+        gate, cost = self._gate, self._cost
+        report = LoadReport(
             worker_id=self._settings.name,
             boot=self._boot,
             state=self._lifecycle.state,
@@ -73,7 +65,16 @@ class Reporter:
             version=fleet.__version__,
             uptime_s=round(time.monotonic() - self._began, 1),
             why=self._lifecycle.why,
-            **static,
+        )
+        if self.facts is None:
+            return report
+        return replace(
+            report,
+            device=self.facts.device,
+            compute_type=self.facts.compute_type,
+            languages=self.facts.languages,
+            can_translate=self.facts.can_translate,
+            is_scripted=self.facts.is_scripted,
         )
 
     def health(self) -> dict[str, Any]:

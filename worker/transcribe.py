@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import IO
 
 from fleet.wire import Segment, Transcript
 from worker.batcher import Batcher
@@ -61,7 +61,7 @@ class Transcriber:
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self._planning.shutdown(wait=False, cancel_futures=True)
 
-    async def decode(self, source: BinaryIO, progress: Progress) -> Clip:
+    async def decode(self, source: IO[bytes], progress: Progress) -> Clip:
         """The upload's samples; raises BadAudio."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class Transcriber:
         progress.duration_s, progress.warnings = clip.duration_s, clip.warnings
         return clip
 
-    async def segments(self, clip: Clip, options: DecodeOptions, progress: Progress) -> AsyncIterator[Segment]:
+    async def segments(self, clip: Clip, options: DecodeOptions, progress: Progress) -> AsyncGenerator[Segment, None]:
         """The clip's segments, in order, as they are decoded."""
         began = time.monotonic()
         progress.language = options.language or (options.languages or ("en",))[0]

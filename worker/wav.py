@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import soxr
@@ -20,6 +20,7 @@ from worker.window import RATE, Samples
 
 PCM, FLOAT = 1, 3
 DTYPES = {(PCM, 16): "<i2", (FLOAT, 32): "<f4"}
+SCALES = {"<i2": 1 / 32768, "<f4": 1.0}
 CHUNKS_MAX = 64  # before the data; a real file has three or four
 BLOCK_BYTES = 1 << 20
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
@@ -35,7 +36,7 @@ class WavHeader:
     data_bytes: int | None
 
 
-def read_header(source: BinaryIO) -> WavHeader | None:
+def read_header(source: IO[bytes]) -> WavHeader | None:
     """The header, with the source left at the first sample; None for anything but plain PCM WAV."""
     start = source.read(12)
     if len(start) < 12 or start[:4] != b"RIFF" or start[8:] != b"WAVE":
@@ -56,7 +57,7 @@ def read_header(source: BinaryIO) -> WavHeader | None:
     return None
 
 
-def decode(source: BinaryIO, header: WavHeader, limits: AudioLimits) -> Clip:
+def decode(source: IO[bytes], header: WavHeader, limits: AudioLimits) -> Clip:
     """The samples after the header, mixed down and resampled; raises BadAudio."""
     check_layout(header.rate_hz, header.channels)
     blocks, seconds = [], 0.0
@@ -87,7 +88,7 @@ def _header(form: tuple[int, int, int, int] | None, size: int) -> WavHeader | No
     return WavHeader(DTYPES[tag, bits], rate_hz, channels, None if size in UNKNOWN_SIZES else size)
 
 
-def _blocks(source: BinaryIO, header: WavHeader) -> Iterator[Samples]:
+def _blocks(source: IO[bytes], header: WavHeader) -> Iterator[Samples]:
     """Mono float32, about a megabyte of file at a time; half a sample at the end is dropped."""
     frame_bytes = np.dtype(header.dtype).itemsize * header.channels
     left = header.data_bytes
@@ -99,5 +100,5 @@ def _blocks(source: BinaryIO, header: WavHeader) -> Iterator[Samples]:
         if not whole:
             return
         frames = np.frombuffer(data[:whole], header.dtype).reshape(-1, header.channels)
-        samples = frames.astype(np.float32) / (32768 if header.dtype == "<i2" else 1)
-        yield samples[:, 0] if header.channels == 1 else samples.mean(axis=1, dtype=np.float32)
+        samples = frames.astype(np.float32) * np.float32(SCALES[header.dtype])
+        yield samples[:, 0] if header.channels == 1 else np.asarray(samples.mean(axis=1), np.float32)

@@ -1,0 +1,53 @@
+"""Server-sent events: a comment at once, segments as they come, and an end that always says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from fleet import render
+from fleet.errors import FleetError
+from fleet.fields import TranscriptionRequest
+from fleet.wire import Segment, Transcript
+
+
+async def send(
+    response: web.StreamResponse,
+    segments: AsyncGenerator[Segment, None],
+    wanted: TranscriptionRequest,
+    transcript: Callable[[], Transcript],
+) -> FleetError | None:
+    """
+    Send a prepared response to its end; returns the error that was sent in place of the rest, if one was.
+
+    Comments go out every ten seconds for as long as it takes, so that no proxy between closes the connection.
+    """
+    error: FleetError | None = None
+    lost: ConnectionResetError | None = None  # raised outside of the group, which would wrap it
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(_beat(response))
+        try:
+            async for segment in segments:
+                await response.write(render.delta_event(segment, wanted, is_first=segment.id == 0))
+            await response.write(render.done_event(transcript(), wanted))
+        except FleetError as raised:
+            error = raised
+            await response.write(render.error_event(raised))
+        except ConnectionResetError as raised:
+            lost = raised
+        finally:
+            beating.cancel()
+    if lost is not None:
+        raise lost
+    await response.write_eof()
+    return error
+
+
+async def _beat(response: web.StreamResponse) -> None:
+    with suppress(ConnectionResetError):  # whoever writes the segments will notice too
+        while True:
+            await response.write(render.HEARTBEAT)
+            await asyncio.sleep(render.HEARTBEAT_S)
