@@ -16,8 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from fleet import __version__, models
 from fleet.errors import FleetError, MethodNotAllowed, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
-from fleet.web import add, error_response, json_answer
-from fleet.wire import REQUEST_ID, TIER
+from fleet.web import ID_KEY, add, error_response, json_answer
+from fleet.wire import TIER
 from router.admission import Ask
 from router.dispatch import Dispatcher
 from router.estimate import Estimator
@@ -153,7 +153,7 @@ class Api:
             spool=upload.spool,
             digest=upload.digest,
             audio_s=audio_s,
-            request_id=request[REQUEST_ID],
+            request_id=request[ID_KEY],
             arrived_at=arrived_at,
             deadline_at=arrived_at + deadline_s(request, self._settings.default_deadline_s),
             tenant=request[TENANT],

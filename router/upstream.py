@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Self
 
 from fleet.cost import CostModel
 from fleet.wire import LoadReport, WorkerState
