@@ -8,6 +8,7 @@ installation is not offered.
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,8 +33,7 @@ COMMANDS = {
     "worker": Command("worker.__main__", "one worker process: one model", "worker"),
     "status": Command("fleet.status", "what a running fleet is doing, as a table"),
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
-    "models": Command("worker.pull", "list the models, pull one ahead of time", "worker"),
-    "keys": Command("router.keys", "add, list and revoke API keys", "router"),
+    "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),
     "loadtest": Command("loadtest.__main__", "put a running fleet under load and report", "loadtest"),
     "bench": Command("loadtest.bench", "measure this machine's fleet against bare engine loops", "loadtest"),
 }
@@ -97,6 +97,9 @@ def _start(name: str, command: Command, argv: Sequence[str]) -> int:
     try:
         return int(module.main(argv))
     except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # who reads us has seen enough, as in `| head`; leave the last flush nothing to trip over
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_INTERRUPTED
 
 

@@ -15,6 +15,7 @@ from fleet.wire import REQUEST_ID
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ExpectHandler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
+ID_KEY = web.RequestKey("request_id", str)
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 HTTP_ERRORS: dict[int, type[FleetError]] = {
     404: NotFound,
@@ -45,7 +46,7 @@ async def name_request(request: web.Request, handler: Handler) -> web.StreamResp
     """Give the request an id: the caller's own if it is sane. It is on the answer and on every log line."""
     given = request.headers.get(REQUEST_ID, "")
     name = given if SANE_ID.fullmatch(given) else f"req-{secrets.token_hex(8)}"
-    request[REQUEST_ID] = name
+    request[ID_KEY] = name
     token = log.request_id.set(name)
     try:
         return await handler(request)
@@ -55,8 +56,8 @@ async def name_request(request: web.Request, handler: Handler) -> web.StreamResp
 
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request id on every answer, streamed ones included (a signal: it runs before headers are sent)."""
-    if REQUEST_ID in request:
-        response.headers[REQUEST_ID] = request[REQUEST_ID]
+    if ID_KEY in request:
+        response.headers[REQUEST_ID] = request[ID_KEY]
 
 
 @web.middleware

@@ -1,0 +1,81 @@
+"""A fleet as its clients meet it."""
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from fleet import remote
+from fleet.errors import NotFound, Unavailable
+from fleet.web import error_response
+
+
+@pytest.fixture
+async def url(aiohttp_server):
+    """A server that answers well, with our errors, and with a stranger's."""
+
+    async def well(request):
+        return web.Response(text=request.headers.get("Authorization", "no key"))
+
+    async def full(request):
+        return error_response(Unavailable(retry_after_s=9))
+
+    async def lost(request):
+        return error_response(NotFound())
+
+    async def strange(request):
+        return web.Response(status=502, text="<html>bad gateway</html>")
+
+    app = web.Application()
+    for handler in (well, full, lost, strange):
+        app.router.add_get(f"/{handler.__name__}", handler)
+    return str((await aiohttp_server(app)).make_url("/"))
+
+
+async def ask(url, path, key=None):
+    """The body, or the error."""
+    async with remote.session(url, key, 10) as http, http.get(path) as response:
+        return await remote.body_of(response)
+
+
+async def test_key_and_base_url(url):
+    """The key goes along; /v1 at the end of the address is taken off, as OpenAI clients write it."""
+    assert await ask(url, "well") == b"no key"
+    assert await ask(f"{url}v1/", "well", "k") == b"Bearer k"
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "retry_after_s"),
+    [
+        ("full", "Every worker is busy and the queue is full. Please retry later. (overloaded)", 9),
+        ("lost", "There is nothing at this address. (not_found)", None),
+        ("strange", "the answer was 502 Bad Gateway", None),
+    ],
+)
+async def test_bad_answers(url, path, said, retry_after_s):
+    """The fleet's own words; a stranger's status; and when to come back."""
+    with pytest.raises(remote.RemoteError) as caught:
+        await ask(url, path)
+    assert (str(caught.value), caught.value.retry_after_s) == (said, retry_after_s)
+
+
+async def test_nobody_there(unused_tcp_port):
+    """One sentence with the command that starts a fleet."""
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    with pytest.raises(aiohttp.ClientConnectorError) as caught:
+        await ask(url, "well")
+    said = str(remote.explained(caught.value, url))
+    assert said == f"no fleet answers at {url} (connection refused); start one with: whisper-fleet up"
+
+
+def test_what_is_no_address():
+    """Said before anything is sent."""
+    with pytest.raises(remote.RemoteError, match="http://"):
+        remote.session("localhost:8083", None, 10)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(TimeoutError(), "in time"), (aiohttp.ServerDisconnectedError(), "ServerDisconnectedError")]
+)
+def test_failures_on_the_way(error, said):
+    """Each is a sentence, none a traceback."""
+    assert said in str(remote.explained(error, "http://x"))

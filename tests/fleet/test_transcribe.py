@@ -1,0 +1,113 @@
+"""The command that sends files, as a process, against a small server."""
+
+import asyncio
+import sys
+
+import pytest
+from aiohttp import web
+
+from fleet.errors import Unavailable
+from fleet.web import error_response
+
+
+class Fleet:
+    """Answers with what it was sent; `busy` times it says no first."""
+
+    def __init__(self):
+        self.busy, self.seen, self.at_once, self.most_at_once = 0, [], 0, 0
+
+    async def transcriptions(self, request):
+        """Remember the form; say its size."""
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        form = await request.post()
+        clip = form["file"].file.read()
+        await asyncio.sleep(0.05)
+        self.at_once -= 1
+        self.seen.append({name: value for name, value in form.items() if name != "file"})
+        if self.busy:
+            self.busy -= 1
+            return error_response(Unavailable(retry_after_s=1))
+        return web.Response(text=f"{form['file'].filename} {len(clip)}\n")
+
+
+@pytest.fixture
+async def fleet(aiohttp_server):
+    """A fleet that listens."""
+    fleet = Fleet()
+    app = web.Application(client_max_size=1 << 26)
+    app.router.add_post("/v1/audio/transcriptions", fleet.transcriptions)
+    fleet.url = str((await aiohttp_server(app)).make_url("/"))
+    return fleet
+
+
+async def transcribe(*arguments):
+    """Exit code, stdout, stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fleet.cli", "transcribe", *map(str, arguments)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_one_file(fleet, tmp_path):
+    """The body of the answer and nothing else on stdout; the fields as asked."""
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(b"x" * 3_000_000)
+
+    code, out, err = await transcribe(clip, "--url", fleet.url, "--format", "srt", "--language", "en")
+
+    assert (code, out, err) == (0, "a.wav 3000000\n", "")
+    assert fleet.seen == [{"model": "whisper-1", "response_format": "srt", "language": "en"}]
+
+
+async def test_several_files(fleet, tmp_path):
+    """Answers in the order given, each under its name, at most so many at once; one failure is told and counts."""
+    clips = [tmp_path / f"{number}.wav" for number in range(6)]
+    for clip in clips:
+        clip.write_bytes(b"xx")
+
+    code, out, err = await transcribe(*clips, tmp_path / "none.wav", "--url", fleet.url, "--parallel", "3")
+
+    assert code == 1
+    assert out == "".join(f"== {clip} ==\n{clip.name} 2\n" for clip in clips)
+    assert err == f"error: {tmp_path}/none.wav: No such file or directory\n"
+    assert 1 < fleet.most_at_once <= 3
+
+
+async def test_output_dir(fleet, tmp_path):
+    """A file for each, named after the format; two that would be one are refused before anything is sent."""
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(b"x")
+
+    code, out, _ = await transcribe(clip, "--url", fleet.url, "--format", "vtt", "--output-dir", tmp_path / "out")
+    assert (code, out) == (0, f"{tmp_path}/out/a.vtt\n")
+    assert (tmp_path / "out" / "a.vtt").read_text() == "a.wav 1\n"
+
+    code, _, err = await transcribe(clip, tmp_path / "b" / "a.mp3", "--output-dir", tmp_path)
+    assert (code, "same name" in err) == (2, True)
+
+
+async def test_busy_fleet_is_asked_again(fleet, tmp_path):
+    """When it said so."""
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(b"x")
+    fleet.busy = 1
+
+    code, out, _ = await transcribe(clip, "--url", fleet.url)
+
+    assert (code, out) == (0, "a.wav 1\n")
+    assert len(fleet.seen) == 2
+
+
+async def test_nobody_there(tmp_path, unused_tcp_port):
+    """One sentence, exit code 1."""
+    clip = tmp_path / "a.wav"
+    clip.write_bytes(b"x")
+    code, out, err = await transcribe(clip, "--url", f"http://127.0.0.1:{unused_tcp_port}")
+    assert (code, out) == (1, "")
+    assert "connection refused" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,95 @@
+"""What every answer has, over a real socket."""
+
+import logging
+
+import pytest
+from aiohttp import web
+
+from fleet import log
+from fleet.errors import Unavailable
+from fleet.web import add, answer_errors, finish, json_answer, wants_html
+
+
+async def well(request):
+    """A good answer, with the id that the log sees."""
+    return json_answer({"id": log.request_id.get(), "html": wants_html(request)})
+
+
+async def full(request):
+    """An error of ours."""
+    raise Unavailable(retry_after_s=7)
+
+
+async def wrong(request):
+    """A mistake of ours."""
+    raise RuntimeError("/secret/path at 0x7f00")
+
+
+@pytest.fixture
+async def client(aiohttp_client):
+    """An application with those three."""
+    app = web.Application(client_max_size=100)
+    add(app.router, "GET", "/v1/well", well)
+    add(app.router, "GET", "/v1/full", full)
+    add(app.router, "GET", "/v1/wrong", wrong)
+    return await aiohttp_client(finish(app))
+
+
+@pytest.mark.parametrize("path", ["/v1/well", "/v1/well/", "/well", "/well/"])
+async def test_every_route_has_four_spellings(client, path):
+    """With and without /v1, with and without a slash at the end."""
+    assert (await client.get(path)).status == 200
+
+
+async def test_request_id_is_echoed_if_sane(client):
+    """The caller's own id comes back and is what the log sees; a dangerous one is replaced."""
+    kept = await client.get("/well", headers={"X-Request-Id": "abc-1"})
+    replaced = await client.get("/well", headers={"X-Request-Id": "a b\tc" * 50})
+
+    assert kept.headers["X-Request-Id"] == "abc-1" == (await kept.json())["id"]
+    assert replaced.headers["X-Request-Id"].startswith("req-")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("GET", "/full", (503, "overloaded")),
+        ("GET", "/nowhere", (404, "not_found")),
+        ("POST", "/well", (405, "method_not_allowed")),
+        ("GET", "/wrong", (500, "internal_error")),
+    ],
+)
+async def test_every_error_has_the_envelope_and_an_id(client, caplog, method, path, answer):
+    """Ours, the framework's and the unexpected; the last is logged, and tells the caller nothing of the inside."""
+    with caplog.at_level(logging.ERROR):
+        response = await client.request(method, path)
+    error = (await response.json())["error"]
+
+    assert (response.status, error["code"]) == answer
+    assert set(error) == {"message", "type", "param", "code"}
+    assert "secret" not in await response.text()
+    assert response.headers["X-Request-Id"]
+    assert ("RuntimeError" in caplog.text) == (path == "/wrong")
+
+
+async def test_full_says_when_to_return(client):
+    """The error's headers reach the caller."""
+    assert (await client.get("/full")).headers["Retry-After"] == "7"
+
+
+async def test_browser_is_told_from_program(client):
+    """Only who names text/html gets a page."""
+    browser = await client.get("/well", headers={"Accept": "text/html,*/*;q=0.8"})
+    program = await client.get("/well", headers={"Accept": "*/*"})
+    assert ((await browser.json())["html"], (await program.json())["html"]) == (True, False)
+    assert program.headers["Cache-Control"] == "no-store"
+
+
+async def test_redirects_pass():
+    """Answers below 400 that frameworks raise are no errors."""
+
+    async def moved(request):
+        raise web.HTTPFound("/elsewhere")
+
+    with pytest.raises(web.HTTPFound):
+        await answer_errors(None, moved)
