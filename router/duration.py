@@ -35,7 +35,7 @@ def duration_s(head: bytes, size_bytes: int) -> float | None:
     reader = READERS.get(container_of(head))
     try:
         seconds = reader(head, size_bytes) if reader else None
-    except (struct.error, IndexError, ZeroDivisionError, OverflowError):
+    except (struct.error, IndexError, ZeroDivisionError, OverflowError, ValueError):
         return None
     return seconds if seconds is not None and 0 <= seconds <= DURATION_MAX_S else None
 

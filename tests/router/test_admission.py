@@ -1,0 +1,97 @@
+import math
+from random import Random
+
+import pytest
+
+from fleet.errors import DeadlineExceeded, Unavailable
+from router.admission import Admission, Ask
+from router.pool import Pool
+from router.queue_order import Queue
+from router.ticket import Ticket
+from tests.router.made import pool_of, waiting, workers_of
+
+
+def admission_of(pool: Pool, queue: Queue, *, max_wait_s: float = 120) -> Admission:
+    return Admission(queue, pool, Ticket(Random(1)), max_wait_s=max_wait_s, alpha_s=10)
+
+
+def ask(*, audio_s: float = 10, at: float = 0, deadline_at: float = math.inf) -> Ask:
+    return Ask(audio_s=audio_s, arrived_at=at, deadline_at=deadline_at)
+
+
+def test_a_free_slot_lets_anyone_in():
+    """
+    Nobody waits, a slot is free: no expected wait.
+    """
+    admission = admission_of(pool_of(1), Queue(0 + 1))
+
+    admission.check(ask(), 0)
+
+    assert admission.expected_wait_s(0) == 0
+
+
+def test_who_would_wait_too_long_is_refused_with_a_time_to_return():
+    """
+    The backlog ahead of it, over the slots, is what a request would wait.
+    """
+    pool, queue = pool_of(2), Queue(100)
+    for worker in workers_of(pool):
+        worker.lease(0, est_s=200, audio_s=2000)
+    admission = admission_of(pool, queue)
+
+    with pytest.raises(Unavailable) as refused:
+        admission.check(ask(), 0)
+
+    assert refused.value.code == "overloaded"
+    assert admission.expected_wait_s(0) == 200
+    assert 60 >= (refused.value.retry_after_s or 0) >= 1
+
+
+def test_a_short_request_is_let_in_past_a_backlog_of_long_ones():
+    """
+    Only the work that is due before it counts.
+    """
+    pool, queue = pool_of(1), Queue(100)
+    workers_of(pool)[0].lease(0, est_s=1, audio_s=10)
+    for _ in range(4):
+        queue.add(waiting(at=0, est_s=72))
+    admission = admission_of(pool, queue)
+
+    admission.check(ask(audio_s=1), 0)
+    with pytest.raises(Unavailable):
+        admission.check(ask(audio_s=3600), 0)
+
+
+def test_a_full_queue_refuses_at_once():
+    """
+    The bound in requests holds whatever the wait.
+    """
+    pool, queue = pool_of(1), Queue(1)
+    workers_of(pool)[0].lease(0, est_s=1, audio_s=10)
+    queue.add(waiting(est_s=0.1))
+
+    with pytest.raises(Unavailable):
+        admission_of(pool, queue).check(ask(), 0)
+
+
+def test_what_cannot_meet_its_deadline_even_alone_is_told_so():
+    """
+    The prior says 0.1 s of work for each second of audio.
+    """
+    with pytest.raises(DeadlineExceeded):
+        admission_of(pool_of(1), Queue(10)).check(ask(audio_s=1000, deadline_at=50), 0)
+
+
+def test_no_worker_that_was_ever_seen_is_an_error_and_a_restarting_one_is_not():
+    """
+    A fleet that was there is worth waiting for.
+    """
+    pool = Pool(Random(1))
+    pool.add("http://nowhere", 0)
+    with pytest.raises(Unavailable) as refused:
+        admission_of(pool, Queue(10)).check(ask(), 0)
+    assert refused.value.code == "no_worker"
+
+    known = pool_of(1)
+    known.refused(workers_of(known)[0], 1)
+    admission_of(known, Queue(10)).check(ask(), 1)
