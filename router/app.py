@@ -50,7 +50,7 @@ class RouterService:
         self._settings = settings
         self._id = secrets.token_hex(4)
         self._rng = Random()  # noqa: S311  it spreads load, it guards nothing
-        self._spool = SpoolBudget(
+        self.spool = SpoolBudget(
             memory_bytes=round(settings.spool_memory_mb * 1e6),
             disk_bytes=round(settings.spool_disk_mb * 1e6),
             folder=settings.spool_dir,
@@ -60,14 +60,14 @@ class RouterService:
         self._ticket = Ticket(self._rng)
         self.floor = self._build_floor()
         self._discovery = Discovery(settings.workers, self._on_known, interval_s=settings.discovery_interval_s)
-        self._metrics = Metrics(self.floor, self._spool, self._budget)
+        self._metrics = Metrics(self.floor, self.spool, self._budget)
         self.status = Status(
             self.floor,
             router_id=self._id,
             discovery=self._discovery,
             ledger=self._ledger,
             budget=self._budget,
-            spool=self._spool,
+            spool=self.spool,
             ticket=self._ticket,
         )
         self._keys = Keys(settings.api_key, settings.admin_key)
@@ -142,7 +142,7 @@ class RouterService:
             self._dispatcher,
             keys=self._keys,
             estimator=Estimator(),
-            spool=self._spool,
+            spool=self.spool,
             ledger=self._ledger,
             metrics=self._metrics,
             status=self.status,

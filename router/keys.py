@@ -9,7 +9,7 @@ from fleet.errors import Forbidden, Unauthorized
 from fleet.web import Handler
 
 PUBLIC = frozenset(["/", "/health", "/healthz", "/readyz", "/metrics"])
-TENANT = "fleet.tenant"
+TENANT = web.RequestKey("tenant", str)
 
 
 class Keys:

@@ -43,6 +43,9 @@ class Lease:
     boot: str = field(init=False)  # the process that has it, even if another takes its place
     on_lost: Callable[[str], None] | None = None  # called when the worker is taken to be dead meanwhile
 
+    def __post_init__(self) -> None:
+        self.boot = self.worker.boot
+
     def __enter__(self) -> Self:
         return self
 
