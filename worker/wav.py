@@ -71,8 +71,10 @@ def decode(source: IO[bytes], header: WavHeader, limits: AudioLimits) -> Clip:
     return finished(blocks, limits)
 
 
-def _format(body: bytes) -> tuple[int, int, int, int]:
+def _format(body: bytes) -> tuple[int, int, int, int] | None:
     """(format tag, channels, rate, bits); the extensible tag is replaced by the one that it wraps."""
+    if len(body) < 16:
+        return None
     tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16])
     if tag == 0xFFFE and len(body) >= 26:
         tag = struct.unpack("<H", body[24:26])[0]

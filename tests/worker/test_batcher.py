@@ -1,0 +1,213 @@
+"""Windows of several requests in shared calls: fair, in order, cancellable."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fleet.errors import FleetError
+from fleet.wire import Segment
+from worker.batcher import Batcher, Job
+from worker.card import ModelCard
+from worker.window import (
+    DecodeOptions,
+    EngineBroken,
+    EngineFacts,
+    Piece,
+    Region,
+    Samples,
+    VadOptions,
+    Window,
+    WindowResult,
+)
+
+VAD = VadOptions(threshold=0.5, min_speech_ms=0, max_speech_s=30, min_silence_ms=0, speech_pad_ms=0)
+OPTIONS = DecodeOptions(language="en", vad=VAD)
+
+
+def windows(count: int, start: int = 0) -> list[Window]:
+    return [Window(at, at + 1, (Region(at, at + 1, at, at + 1),)) for at in range(start, start + count)]
+
+
+def samples(name: int) -> Samples:
+    return np.full(1, name, np.float32)
+
+
+class RecordingEngine:
+    """Answers each window with its start; notes every call as [(clip, window start)]; waits for `go` each time."""
+
+    device = "cpu"
+    facts = EngineFacts(
+        model="m",
+        device="cpu",
+        compute_type="",
+        languages=("en", "de"),
+        can_translate=False,
+        is_scripted=True,
+        card=ModelCard(),
+    )
+
+    def __init__(self) -> None:
+        self.calls: list[list[tuple[int, int]]] = []
+        self.go = threading.Semaphore(1_000)
+        self.rest: dict[int, int] = {}  # window start -> where the model stops early
+        self.fails: Exception | None = None
+
+    def load(self) -> None: ...
+
+    def plan(self, samples: Samples, options: DecodeOptions, is_cancelled: Callable[[], bool]) -> list[Window]:
+        return []
+
+    def key(self, piece: Piece) -> Hashable:
+        return piece.options.beam_size
+
+    def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        self.go.acquire()
+        if self.fails is not None:
+            raise self.fails
+        self.calls.append([(int(piece.samples[0]), piece.window.start) for piece in pieces])
+        return [self._result(piece) for piece in pieces]
+
+    def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
+        for window in windows(3):
+            self.calls.append([(int(samples[0]), window.start)])
+            yield self._result(Piece(samples, window, options))
+
+    def _result(self, piece: Piece) -> WindowResult:
+        at = piece.window.start
+        segment = Segment(id=0, start=at, end=at + 1, text=f" {at}")
+        return WindowResult(segments=(segment,), language="de", resume_at=self.rest.pop(at, None))
+
+
+@pytest.fixture
+def engine() -> RecordingEngine:
+    return RecordingEngine()
+
+
+def make(engine: RecordingEngine, windows_per_call: int = 4, on_broken: Callable[..., None] = print) -> Batcher:
+    return Batcher(engine, windows_per_call=windows_per_call, on_broken=on_broken)
+
+
+async def texts(job: Job) -> list[str]:
+    return [segment.text.strip() async for result in job.results() for segment in result.segments]
+
+
+async def test_two_requests_share_calls_turn_by_turn(engine: RecordingEngine):
+    """Each call has windows of both; neither waits for the whole of the other."""
+    batcher = make(engine, windows_per_call=2)
+    with batcher.run(samples(1), windows(3), OPTIONS) as one, batcher.run(samples(2), windows(3), OPTIONS) as two:
+        batcher.start()
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(texts(job)) for job in (one, two)]
+    batcher.stop()
+    assert [answer.result() for answer in answers] == [["0", "1", "2"]] * 2
+    assert [sorted(call) for call in engine.calls] == [[(1, at), (2, at)] for at in range(3)]
+
+
+async def test_a_call_alone_is_filled_with_windows_of_the_same_request(engine: RecordingEngine):
+    """One caller has the whole batch to itself."""
+    batcher = make(engine)
+    with batcher.run(samples(1), windows(6), OPTIONS) as job:
+        batcher.start()
+        assert await texts(job) == [str(at) for at in range(6)]
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [4, 2]
+
+
+async def test_only_equal_keys_share_a_call(engine: RecordingEngine):
+    """A beam of another size goes alone."""
+    batcher, other = make(engine), replace(OPTIONS, beam_size=1)
+    with batcher.run(samples(1), windows(1), OPTIONS) as one, batcher.run(samples(2), windows(1), other) as two:
+        batcher.start()
+        assert (await texts(one), await texts(two)) == (["0"], ["0"])
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [1, 1]
+
+
+async def test_the_language_is_heard_before_windows_share_a_call(engine: RecordingEngine):
+    """A request that names no language gets it from its first window, which therefore goes ahead of its others."""
+    batcher = make(engine)
+    with batcher.run(samples(1), windows(3), replace(OPTIONS, language=None)) as job:
+        batcher.start()
+        await texts(job)
+        assert job.options.language == "de"
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [1, 2]
+
+
+async def test_what_the_model_leaves_of_a_window_comes_before_the_windows_after_it(engine: RecordingEngine):
+    """A window that is taken up again keeps its place in the text, however calls are filled."""
+    batcher = make(engine)
+    whole = [Window(0, 10, (Region(0, 10, 0, 10),)), *windows(2, start=20)]
+    engine.rest = {0: 5, 5: 8}
+    with batcher.run(samples(1), whole, OPTIONS) as job:
+        batcher.start()
+        assert await texts(job) == ["0", "5", "8", "20", "21"]
+    batcher.stop()
+
+
+async def test_a_cancelled_request_costs_at_most_the_running_call(engine: RecordingEngine):
+    """Leaving the block drops the windows that are not under way."""
+    batcher = make(engine, windows_per_call=1)
+    engine.go = threading.Semaphore(0)
+    with batcher.run(samples(1), windows(50), OPTIONS):
+        batcher.start()
+    with batcher.run(samples(2), windows(1), OPTIONS) as job:
+        engine.go.release(1_000)
+        assert await texts(job) == ["0"]
+    batcher.stop()
+    assert sum(clip == 1 for call in engine.calls for clip, _ in call) <= 1
+
+
+async def test_no_windows_is_an_end(engine: RecordingEngine):
+    """A clip without windows ends at once, without a call."""
+    batcher = make(engine)
+    with batcher.run(samples(1), [], OPTIONS) as job:
+        batcher.start()
+        assert await texts(job) == []
+    batcher.stop()
+    assert engine.calls == []
+
+
+async def test_sequential_decodes_take_turns_with_the_others(engine: RecordingEngine):
+    """A request that needs one window after the other does not hold the engine between two of them."""
+    batcher = make(engine, windows_per_call=1)
+    in_order = replace(OPTIONS, vad=None)
+    with batcher.run(samples(1), [], in_order) as one, batcher.run(samples(2), windows(3), OPTIONS) as two:
+        batcher.start()
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(texts(job)) for job in (one, two)]
+    batcher.stop()
+    assert [answer.result() for answer in answers] == [["0", "1", "2"]] * 2
+    assert [clip for call in engine.calls for clip, _ in call] == [1, 2, 1, 2, 1, 2]
+
+
+async def test_a_failed_call_is_everybodys_error_and_nobodys_secret(engine: RecordingEngine):
+    """Who was aboard gets our error, not the engine's words; the thread lives on."""
+    batcher = make(engine)
+    engine.fails = RuntimeError("0xdeadbeef in /secret/path")
+    with batcher.run(samples(1), windows(1), OPTIONS) as job:
+        batcher.start()
+        with pytest.raises(FleetError) as failed:
+            await texts(job)
+    assert "secret" not in str(failed.value)
+    engine.fails = None
+    with batcher.run(samples(1), windows(1), OPTIONS) as job:
+        assert await texts(job) == ["0"]
+    batcher.stop()
+
+
+async def test_a_lost_device_is_reported(engine: RecordingEngine):
+    """The process must end: whoever watches is told."""
+    lost: list[EngineBroken] = []
+    batcher = make(engine, on_broken=lost.append)
+    engine.fails = EngineBroken("CUDA failed with error unspecified launch failure")
+    with batcher.run(samples(1), windows(1), OPTIONS) as job:
+        batcher.start()
+        with pytest.raises(FleetError):
+            await texts(job)
+    batcher.stop()
+    assert len(lost) == 1

@@ -1,0 +1,73 @@
+"""Request, settings, card: who wins."""
+
+import pytest
+
+from fleet.errors import BadRequest
+from fleet.fields import TranscriptionRequest, Vad
+from worker.card import ModelCard
+from worker.decoding import decode_options
+from worker.settings import WorkerSettings
+from worker.window import EngineFacts
+
+
+def facts(card: ModelCard | None = None, languages: tuple[str, ...] = ("en", "de"), can_translate: bool = True):
+    return EngineFacts(
+        model="m",
+        device="cpu",
+        compute_type="int8",
+        languages=languages,
+        can_translate=can_translate,
+        is_scripted=False,
+        card=card or ModelCard(),
+    )
+
+
+def test_the_request_wins_over_the_setting_and_that_over_the_card():
+    """Request field > setting > card > default."""
+    card = facts(ModelCard(beam_size=3, vad_threshold=0.4))
+    asked = TranscriptionRequest(beam_size=1, vad=Vad(threshold=0.9))
+    plain = TranscriptionRequest()
+    settings = WorkerSettings(beam_size=2, vad_threshold=0.6)
+    assert [
+        decode_options(asked, settings, card).beam_size,
+        decode_options(plain, settings, card).beam_size,
+        decode_options(plain, WorkerSettings(), card).beam_size,
+        decode_options(plain, WorkerSettings(), facts()).beam_size,
+    ] == [1, 2, 3, 5]
+    thresholds = [decode_options(one, two, card).vad.threshold for one, two in [(asked, settings), (plain, settings)]]
+    assert thresholds == [0.9, 0.6]
+
+
+def test_vad_off_is_sequential():
+    """Without voice activity, or with conditioning, a clip cannot be cut up front."""
+    assert decode_options(TranscriptionRequest(vad=Vad(is_on=False)), WorkerSettings(), facts()).is_sequential
+    assert decode_options(
+        TranscriptionRequest(condition_on_previous_text=True), WorkerSettings(), facts()
+    ).is_sequential
+    assert not decode_options(TranscriptionRequest(), WorkerSettings(), facts()).is_sequential
+
+
+def test_temperature_zero_is_the_ladder():
+    """0 is what clients send for "as usual"; above 0 is meant; TEMPERATURE_FALLBACK=false has one try."""
+    ladder = ModelCard().temperatures
+    plain = TranscriptionRequest(temperature=0.0)
+    assert decode_options(plain, WorkerSettings(), facts()).temperatures == ladder
+    assert decode_options(TranscriptionRequest(temperature=0.7), WorkerSettings(), facts()).temperatures == (0.7,)
+    assert decode_options(plain, WorkerSettings(temperature_fallback=False), facts()).temperatures == (0.0,)
+
+
+def test_an_english_only_model_refuses_to_translate():
+    """`model_not_capable`, not a transcript that claims to be a translation."""
+    with pytest.raises(BadRequest) as refused:
+        decode_options(TranscriptionRequest(task="translate"), WorkerSettings(), facts(can_translate=False))
+    assert refused.value.code == "model_not_capable"
+
+
+def test_an_english_only_model_hears_english():
+    """Its language is known, whatever was asked for."""
+    english = facts(languages=("en",))
+    assert decode_options(TranscriptionRequest(language="de"), WorkerSettings(), english).language == "en"
+    assert decode_options(TranscriptionRequest(), WorkerSettings(language="de"), facts()).language == "de"
+    assert (
+        decode_options(TranscriptionRequest(languages=("en",)), WorkerSettings(language="de"), facts()).language is None
+    )
