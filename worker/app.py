@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fleet import web as fleet_web
+from fleet.errors import Unavailable
 from fleet.wire import WorkerState
 from worker import audio, fake
 from worker.api import Api
@@ -81,7 +82,7 @@ class Worker:
         )
         app = fleet_web.finish(web.Application())
         api.register(app)
-        app.on_cleanup.append(self._close)
+        app.on_shutdown.append(self._stop)
         self._metrics.gauge("slots", "Requests at once", lambda: self._gate.slots)
         self._metrics.gauge("in_flight", "Requests that hold a slot", lambda: self._gate.in_flight)
         self._metrics.gauge("queue_depth", "Requests that wait for a slot", lambda: self._gate.queue_depth)
@@ -89,7 +90,9 @@ class Worker:
         self._metrics.gauge("ready", "1 while ready", lambda: float(self._lifecycle.state is WorkerState.READY))
         return app
 
-    async def _close(self, app: web.Application) -> None:
+    async def _stop(self, app: web.Application) -> None:
+        """After a drain nobody is left; after a second signal or DRAIN_TIMEOUT_S whoever is gets an answer still."""
+        self._gate.dismiss(self._lifecycle.refusal() or Unavailable(code="draining"))
         self._transcriber.close()
         await asyncio.to_thread(self._batcher.stop)
 

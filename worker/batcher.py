@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from fleet.errors import FleetError
+from fleet.errors import FleetError, Unavailable
 from worker.window import DecodeOptions, Engine, EngineBroken, Piece, Samples, Window, WindowResult
 
 logger = logging.getLogger(__name__)
@@ -115,9 +115,10 @@ class Batcher:
             thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Let the running call end and the threads with it. Blocks; threads that hang are left to die."""
+        """Give up every job, let the running call end and the threads with it. Blocks; a call that hangs is left."""
         with self._changed:
             self._is_stopped = True
+            self._give_up(list(self._line))
             self._changed.notify_all()
         for thread in self._threads:
             if thread.is_alive():
@@ -194,7 +195,7 @@ class Batcher:
         jobs = list(dict.fromkeys(job for job, _, _ in call))
         pieces = [Piece(job.samples, window, job.options) for job, _, window in call]
         try:
-            results = self._engine.run(pieces, lambda: all(job.is_cancelled for job in jobs))
+            results = self._engine.run(pieces, lambda: self._is_stopped or all(job.is_cancelled for job in jobs))
         except BaseException as error:  # the edge of the engine's thread
             self._fail(jobs, error)
             return
@@ -221,8 +222,14 @@ class Batcher:
 
     def _line_up(self, jobs: list[Job]) -> None:
         with self._changed:
+            if self._is_stopped:
+                self._give_up(jobs)
             self._line.extend(jobs)
             self._changed.notify(len(jobs))
+
+    def _give_up(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            job.emit(Unavailable("This worker was stopped. Please retry.", code="draining"))
 
     def _fail(self, jobs: list[Job], error: BaseException) -> None:
         """Everybody aboard gets an error of ours; the cause is logged, and never shown to a caller."""

@@ -74,6 +74,12 @@ class Gate:
         """How many requests in the gate came from this router."""
         return sum(one.router == router for one in (*self._running, *self._waiting))
 
+    def dismiss(self, why: Unavailable) -> None:
+        """Send away everybody who still waits."""
+        for one in self._waiting:
+            if one.turn is not None and not one.turn.done():
+                one.turn.set_exception(why)
+
     def check(self, tier: Tier) -> None:
         """Raise what `enter` would raise right now; costs nothing and holds nothing."""
         refusal = self._refusal()

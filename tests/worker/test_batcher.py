@@ -211,3 +211,13 @@ async def test_a_lost_device_is_reported(engine: RecordingEngine):
             await texts(job)
     batcher.stop()
     assert len(lost) == 1
+
+
+async def test_stopping_gives_every_job_an_answer(engine: RecordingEngine):
+    """Nobody is left waiting for a thread that has ended."""
+    batcher = make(engine)
+    with batcher.run(samples(1), windows(1), OPTIONS) as job:
+        batcher.stop()
+        with pytest.raises(FleetError) as stopped:
+            await texts(job)
+    assert stopped.value.code == "draining"

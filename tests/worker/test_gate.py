@@ -138,3 +138,14 @@ async def test_emptied_waits_for_the_last_one():
             await asyncio.sleep(0)
             assert not drained.done()
         await drained
+
+
+async def test_dismissed_waiters_are_told():
+    """Whoever still waits when the process must end gets an answer; who runs is not touched."""
+    gate = Gate(slots=1, queue_limit=1)
+    waiting = visitor()
+    with gate.enter(visitor()), gate.enter(waiting):
+        gate.dismiss(Unavailable(code="draining"))
+        with pytest.raises(Unavailable):
+            await gate.turn(waiting)
+    assert (gate.in_flight, gate.queue_depth) == (0, 0)

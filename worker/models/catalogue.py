@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fleet.serve import StartupError
+from worker.models import hub
+from worker.models.hub import ADVICE, Progress
 
 EMBEDDED = Path(__file__).parent
 EMBEDDED_NAMES = tuple(sorted(path.parent.name for path in EMBEDDED.glob("*/model.bin")))
-FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*", "card.json")
 
 # fmt: off
 HUB = {
@@ -31,8 +30,6 @@ HUB = {
 }
 # fmt: on
 
-Progress = Callable[[int, int], None]  # (bytes so far, bytes in all)
-
 
 def names() -> Iterator[str]:
     """Every name that needs no slash: the embedded models first."""
@@ -41,10 +38,10 @@ def names() -> Iterator[str]:
 
 
 def resolve(
-    name: str, directory: str | None = None, *, is_offline: bool = False, on_progress: Progress | None = None
+    name: str, cache: str | None = None, *, is_offline: bool = False, on_progress: Progress | None = None
 ) -> Path:
     """
-    The directory with the model's files, pulled if need be.
+    The directory with the model's files, pulled if need be. `cache` is MODEL_DIR, None the Hub's own cache.
 
     Raises StartupError with one sentence: which model, why it could not be had, what works instead.
     """
@@ -55,30 +52,8 @@ def resolve(
         if not (path / "model.bin").is_file():
             raise StartupError(f"the directory given as MODEL has no model.bin; {ADVICE}")
         return path
+    if name.startswith((".", "/", "~")):
+        raise StartupError(f"there is no directory {name!r}; {ADVICE}")
     if "/" not in name and name not in HUB:
         raise StartupError(f"there is no model called {name!r}; known are {', '.join(names())}, or {ADVICE}")
-    return pull(name, directory, is_offline=is_offline, on_progress=on_progress)
-
-
-ADVICE = "give MODEL a directory with a CTranslate2 model, or MODEL=spoken-digits, which needs no download."
-
-
-def pull(
-    name: str, directory: str | None = None, *, is_offline: bool = False, on_progress: Progress | None = None
-) -> Path:
-    """Fetch a model from the Hub, or find it where an earlier pull left it; raises StartupError."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  half a second that embedded models need not pay
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
-
-    fetch: dict[str, Any] = {"repo_id": HUB.get(name, name), "cache_dir": directory, "allow_patterns": list(FILES)}
-    try:
-        return Path(snapshot_download(**fetch, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        if is_offline or os.environ.get("HF_HUB_OFFLINE") == "1":
-            raise StartupError(
-                f"model {name!r} is not on this machine and OFFLINE forbids fetching it; {ADVICE}"
-            ) from error
-    try:
-        return Path(snapshot_download(**fetch))
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        raise StartupError(f"model {name!r} could not be fetched ({type(error).__name__}); {ADVICE}") from error
+    return hub.pull(name, HUB.get(name, name), cache, is_offline=is_offline, on_progress=on_progress)

@@ -1,0 +1,41 @@
+"""Names -> directories, and one clear sentence where there is none."""
+
+from pathlib import Path
+
+import faster_whisper
+import pytest
+
+from fleet.serve import StartupError
+from worker.models import catalogue
+
+
+def test_the_embedded_model_needs_nothing():
+    """Its files come with the package."""
+    directory = catalogue.resolve("spoken-digits", is_offline=True)
+    assert (directory / "model.bin").is_file()
+    assert (directory / "CARD.md").is_file()
+
+
+def test_every_size_of_faster_whisper_is_known():
+    """By the same name."""
+    assert set(faster_whisper.available_models()) <= set(catalogue.HUB)
+
+
+def test_a_directory_is_taken_as_it_is(tmp_path: Path):
+    """With a model in it; without one the sentence says so."""
+    with pytest.raises(StartupError, match=r"model\.bin"):
+        catalogue.resolve(str(tmp_path))
+    (tmp_path / "model.bin").write_bytes(b"")
+    assert catalogue.resolve(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("nope", "no model called 'nope'"), ("/no/such/place", "no directory"), ("tiny", "OFFLINE"), ("a/b", "OFFLINE")],
+)
+def test_what_cannot_be_had_is_one_sentence_with_a_way_out(tmp_path: Path, name: str, says: str):
+    """Which model, why not, what works instead."""
+    with pytest.raises(StartupError, match=says) as failed:
+        catalogue.resolve(name, str(tmp_path), is_offline=True)
+    assert "MODEL=spoken-digits" in str(failed.value)
+    assert "\n" not in str(failed.value)

@@ -1,0 +1,138 @@
+"""A worker as a process: how it starts, how it stops, what its exit code says."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fleet.serve import EXIT_STARTUP
+
+pytestmark = pytest.mark.real
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def process(*argv: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m worker`; killed at the end of the block if it is still there."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker", *argv], env=os.environ | environ, text=True, stderr=subprocess.PIPE
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+def wait_for(url: str, status: int, within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while status_of(url) != status:
+        assert time.monotonic() < deadline, url
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--model", "nope"], "no model called 'nope'"),
+        (["--model", "fake:soon"], "fake:SECONDS"),
+        (["--port", "eighty"], "PORT must be a whole number"),
+        (["--model", "tiny", "--offline", "true", "--model-dir", "/nonexistent"], "OFFLINE"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(argv: list[str], says: str):
+    """Exit code 3, one sentence, no traceback."""
+    argv = argv if "--port" in argv else [*argv, "--port", str(free_port())]
+    with process(*argv, LOG_LEVEL="error") as child:
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == EXIT_STARTUP
+    assert says in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_a_sentence_too():
+    """The message names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with process("--model", "fake:0", "--port", str(taken.getsockname()[1]), LOG_LEVEL="error") as child:
+            _, err = child.communicate(timeout=60)
+    assert child.returncode == EXIT_STARTUP
+    assert "PORT" in err
+
+
+async def test_sigterm_drains_and_exits_0():
+    """The request in flight is answered, readiness fails at once, the exit code is 0."""
+    port = free_port()
+    with process("--model", "fake:2", "--port", str(port), LOG_LEVEL="error") as child:
+        await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}/readyz", 200)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsomething\r\n--b--\r\n'
+        writer.write(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body
+        )
+        await asyncio.sleep(0.5)
+        child.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}/readyz", 503)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        assert answer.startswith(b"HTTP/1.1 200")
+        writer.close()
+        assert await asyncio.to_thread(child.wait, 30) == 0
+
+
+def test_a_second_signal_stops_at_once():
+    """Whoever does not want to wait for a drain does not have to."""
+    port = free_port()
+    with process("--model", "fake:300", "--port", str(port), LOG_LEVEL="error") as child:
+        wait_for(f"http://127.0.0.1:{port}/readyz", 200)
+        body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsomething\r\n--b--\r\n'
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            caller.sendall(
+                b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\n"
+                b"Content-Type: multipart/form-data; boundary=b\r\n"
+                + f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            time.sleep(0.5)
+            child.send_signal(signal.SIGTERM)
+            wait_for(f"http://127.0.0.1:{port}/readyz", 503)
+            child.send_signal(signal.SIGTERM)
+            assert caller.recv(100).startswith(b"HTTP/1.1 503")
+            child.wait(4)
+
+
+def test_help_names_every_option():
+    """Units and defaults included."""
+    text = subprocess.run(
+        [sys.executable, "-m", "worker", "--help"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert "--model " in text
+    assert "--max-concurrent-transcriptions" in text
+    assert "[MB]" in text
