@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -85,20 +85,20 @@ class Dispatcher:
             raise DeadlineExceeded from error
 
     async def _until_answered(self, job: Job, reply: Reply) -> None:
-        is_retry = False
-        while True:
-            with self._budget.retry() if is_retry else nullcontext():
+        with ExitStack() as retrying:
+            while True:
                 async with self._slot(job, reply) as lease:
                     outcome = await self._attempt(lease, job, reply)
-                if outcome.failure is None:
-                    return
-                step = self._after(outcome.failure, lease, job)
+                    if outcome.failure is None:
+                        return
+                    step = self._after(outcome.failure, lease, job)  # before the slot is free for the next
                 if step is Step.REJECT:
                     await self._reject(job)
                 if step is Step.FAIL:
                     raise UpstreamFailed
                 if step is Step.RETRY:
-                    is_retry = True
+                    retrying.pop_all().close()
+                    retrying.enter_context(self._budget.retry())  # before the pause, or all that fail at once pass
                     await asyncio.sleep(self._rng.uniform(0, RETRY_PAUSE_S))
 
     @asynccontextmanager

@@ -17,6 +17,7 @@ from router.ejection import Circuit, Ejection
 from router.upstream import Health, Lease, Worker
 
 SIGN_OF_LIFE_S = 10  # a worker that answered something this recently is busy, not dead
+OVERDUE = 2  # times its estimate, beyond the sign of life: then even a panicking pool gives a silent lease up
 BUSY_PAUSE_S = 0.25  # after "busy", unless a report says otherwise sooner
 PANIC_SHARE = 0.5
 EVENTS_KEPT = 100
@@ -83,7 +84,7 @@ class Pool:
         before = worker.state
         worker.health = Health.REFUSED
         self._note_state(worker, before, now)
-        self._lose(worker, "connection refused")
+        self._lose(set(worker.leases), "connection refused")
 
     def missed(self, worker: Worker, now: float, misses_limit: int) -> None:
         """A probe was not answered. Busy is not dead: who answered something lately stays."""
@@ -94,7 +95,10 @@ class Pool:
         before = worker.state
         worker.health = Health.SILENT
         self._note_state(worker, before, now)
-        self._lose(worker, f"{worker.misses} probes unanswered")
+        leases = set(worker.leases)
+        if self.is_panic(now):  # when most are silent, it is rather the asking that fails: only what is overdue is lost
+            leases = {lease for lease in leases if now - lease.started_at > SIGN_OF_LIFE_S + OVERDUE * lease.est_s}
+        self._lose(leases, f"{worker.misses} probes unanswered")
 
     # how requests went
 
@@ -184,8 +188,8 @@ class Pool:
             worker.since = now
             self._note(now, worker, "drained" if is_drained else "undrained", why)
 
-    def _lose(self, worker: Worker, why: str) -> None:
-        for lease in list(worker.leases):
+    def _lose(self, leases: set[Lease], why: str) -> None:
+        for lease in leases:
             if lease.on_lost is not None:
                 lease.on_lost(why)
 

@@ -27,8 +27,8 @@ def test_a_silent_worker_is_out_after_three_probes_and_its_requests_are_told():
     """
     Whoever waits on it must be able to go elsewhere.
     """
-    pool = pool_of(1)
-    (worker,) = workers_of(pool)
+    pool = pool_of(2)
+    worker, _ = workers_of(pool)
     lost = []
     worker.lease(0, 1, 10).on_lost = lost.append
 
@@ -38,6 +38,24 @@ def test_a_silent_worker_is_out_after_three_probes_and_its_requests_are_told():
     assert worker.health is Health.SILENT
     assert not worker.is_available(3)
     assert lost == ["3 probes unanswered"]
+
+
+def test_when_most_of_the_fleet_is_silent_what_runs_is_let_run():
+    """
+    Then the asking is at fault; a request is taken from its worker only once it is overdue by far.
+    """
+    pool = pool_of(1)
+    (worker,) = workers_of(pool)
+    lost = []
+    worker.lease(0, 20, 1000).on_lost = lost.append
+
+    for second in range(1, 50):
+        pool.missed(worker, second, misses_limit=3)
+    assert worker.health is Health.SILENT
+    assert not lost
+
+    pool.missed(worker, 51, misses_limit=3)
+    assert lost
 
 
 def test_busy_is_not_dead():

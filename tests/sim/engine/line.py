@@ -42,7 +42,7 @@ class Line:
         """Try once."""
         try:
             async with asyncio.timeout(None) as scope:
-                lease.on_lost = lambda _: scope.reschedule(self._clock.now)
+                lease.on_lost = lambda _: self._give_up(lease, scope)
                 return await self._exchange(lease, cast(Any, job), reply)
         except TimeoutError:
             return Outcome(Failure.LOST, detail="the worker stopped answering")
@@ -55,6 +55,10 @@ class Line:
             return Outcome(Failure.LOST, detail="reset")
         finally:
             lease.on_lost = None
+
+    def _give_up(self, lease: Lease, scope: asyncio.Timeout) -> None:
+        lease.on_lost = None
+        scope.reschedule(self._clock.now)
 
     async def _exchange(self, lease: Lease, job: Any, reply: Reply) -> Outcome:
         machine = self._machines[lease.worker.url]
