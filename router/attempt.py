@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,7 @@ import aiohttp
 
 from fleet import wire
 from fleet.wire import LoadReport
-from router.job import Job, Reply
+from router.job import CallerGone, Job, Reply
 from router.pool import Pool
 from router.retry import Failure
 from router.upstream import Lease
@@ -54,6 +55,21 @@ class Outcome:
     audio_s: float = 0.0
 
 
+@contextmanager
+def _told_when_lost(lease: Lease, scope: asyncio.Timeout) -> Iterator[None]:
+    """End the scope when the pool gives the worker up: once, and never after the exchange is over."""
+
+    def on_lost(_: str) -> None:
+        lease.on_lost = None
+        scope.reschedule(asyncio.get_running_loop().time())
+
+    lease.on_lost = on_lost
+    try:
+        yield
+    finally:
+        lease.on_lost = None
+
+
 class Attempts:
     """Sends requests to workers and tells the pool what it hears."""
 
@@ -67,8 +83,10 @@ class Attempts:
         """Try once; the caller's deadline stands outside. Every failure comes back as an Outcome."""
         try:
             async with asyncio.timeout(None) as scope:
-                lease.on_lost = lambda _: scope.reschedule(asyncio.get_running_loop().time())
-                return await self._exchange(lease, job, reply)
+                with _told_when_lost(lease, scope):
+                    return await self._exchange(lease, job, reply)
+        except CallerGone:
+            raise
         except aiohttp.ConnectionTimeoutError:
             return Outcome(Failure.CONNECT, detail="connecting took too long")
         except TimeoutError:
@@ -79,8 +97,6 @@ class Attempts:
             return Outcome(Failure.CONNECT, detail=error.strerror or "cannot connect")
         except (aiohttp.ClientError, ConnectionError) as error:
             return self._lost(reply, type(error).__name__)
-        finally:
-            lease.on_lost = None
 
     def _lost(self, reply: Reply, detail: str) -> Outcome:
         return Outcome(Failure.CUT if reply.has_content else Failure.LOST, detail=detail)

@@ -12,8 +12,12 @@ from router.retry import History
 from router.spool import Spool
 
 
+class CallerGone(ConnectionResetError):
+    """The caller hung up while it was being answered: nobody's failure, and nothing to try again."""
+
+
 class Reply(Protocol):
-    """The caller's end, into which the answer is written (router.reply)."""
+    """The caller's end, into which the answer is written (router.reply); every write may raise CallerGone."""
 
     @property
     def has_content(self) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 
 from fleet.errors import FleetError
 from fleet.render import HEARTBEAT, SSE_HEADERS, error_event
+from router.job import CallerGone
 
 
 class CallerReply:
@@ -28,7 +32,7 @@ class CallerReply:
         if self._stream is None:
             self.response = web.Response(status=status, headers=headers, body=body)
             return
-        await self._stream.write(body if status < 400 else b"data: " + body + b"\n\n")
+        await self._write(body if status < 400 else b"data: " + body + b"\n\n")
         await self._end()
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
@@ -43,15 +47,13 @@ class CallerReply:
         self.has_content = (
             self.has_content or not self._is_event_stream or not chunk.startswith(b":") or b"data:" in chunk
         )
-        if self._stream is not None:
-            await self._stream.write(chunk)
+        await self._write(chunk)
 
     async def keep_alive(self) -> None:
         """A comment that event parsers skip, so that no proxy takes the line to be dead."""
         if self._stream is None:
             await self._open(web.StreamResponse(status=200, headers=SSE_HEADERS))
-        if self._stream is not None:
-            await self._stream.write(HEARTBEAT)
+        await self._write(HEARTBEAT)
 
     async def fail(self, error: FleetError) -> web.StreamResponse:
         """
@@ -62,7 +64,7 @@ class CallerReply:
         if self._stream is None:
             raise error
         if self._is_event_stream:
-            await self._stream.write(error_event(error))
+            await self._write(error_event(error))
             await self._end()
         elif self._request.transport is not None:
             self._request.transport.abort()
@@ -78,9 +80,25 @@ class CallerReply:
 
     async def _open(self, stream: web.StreamResponse) -> None:
         self._is_event_stream = stream.content_type == "text/event-stream"
-        await stream.prepare(self._request)
+        with _caller():
+            await stream.prepare(self._request)
         self._stream = stream
+
+    async def _write(self, chunk: bytes) -> None:
+        if self._stream is not None:
+            with _caller():
+                await self._stream.write(chunk)
 
     async def _end(self) -> None:
         if self._stream is not None:
-            await self._stream.write_eof()
+            with _caller():
+                await self._stream.write_eof()
+
+
+@contextmanager
+def _caller() -> Iterator[None]:
+    """A broken line inside is the caller's; unnamed, it would pass for the worker's, whose line breaks the same way."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise CallerGone from error
