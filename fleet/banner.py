@@ -40,13 +40,11 @@ class Banner:
         console.print(f'sample    "{text}"  ({took_s * 1000:.0f} ms through the router)', markup=False)
         console.print(f"\nReady in {time.monotonic() - self._began:.1f} s. Open or call:", style="bold")
         for what, path in (
-            ("playground", "/"),
             ("status", "/lb-status"),
             ("API", "/v1  (OpenAI's; any key)" if fleet.api_key is None else "/v1  (OpenAI's; key: API_KEY)"),
-            ("API docs", "/docs"),
             ("metrics", "/metrics"),
         ):
-            console.print(f"  {what:<11}{fleet.url}{path}", markup=False)
+            console.print(f"  {what:<9}{fleet.url}{path}", markup=False)
         if fleet.hears_digits_only:
             console.print(
                 "\nNote: the embedded model hears spoken English digits, nothing else. For a general model: "

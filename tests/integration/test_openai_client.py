@@ -119,6 +119,7 @@ def test_headers(client, clips):
     assert float(raw.headers["X-Fleet-Queue-Ms"]) >= 0
 
 
+@mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the SDK's word about the hosted service's translations
 def test_translation_is_refused_by_an_english_model(client, clips):
     """With the code that says why."""
     with clips["digits-short-george.wav"]["path"].open("rb") as file, raises(BadRequestError) as caught:

@@ -1,6 +1,7 @@
 """`whisper-fleet up`: what it prints, how it stops, what it leaves, and what it says when it cannot start."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,13 +30,13 @@ def test_banner_shows_a_real_transcript(fleet):
     said = "".join(fleet.out)
 
     assert '"five seven nine zero one"' in said
-    for line in fleet.out:
-        if line.startswith(("worker-1", "worker-2", "router")):
-            assert "ready in" in line
-    addresses = [word for line in fleet.out for word in line.split() if word.startswith("http") and "/v1" not in word]
-    assert len(addresses) >= 4
+    start = said.partition("Ready in")[0]
+    for name in ("router", "worker-1", "worker-2"):
+        assert re.search(rf"^{name} +http://127\.0\.0\.1:\d+ .*ready in [\d.]+ s$", start, re.MULTILINE)
+    addresses = re.findall(rf"{fleet.url}/[\w-]*", said.partition("Ready in")[2])
+    assert len(addresses) >= 3
     for address in addresses:
-        if address.count("/") > 2:  # the workers' own lines name only host and port
+        if not address.endswith("/v1"):
             with urllib.request.urlopen(address, timeout=10) as response:
                 assert response.status == 200
     assert "spoken English digits" in said
