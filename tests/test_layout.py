@@ -1,0 +1,133 @@
+"""The shape of the code: who imports whom, how long things are, and that every file has its tests."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("fleet", "router", "worker", "loadtest")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = [path for path in SOURCES if path.name != "__init__.py"]
+
+FUNCTION_LINES_MAX = 60
+FILE_LINES_MAX = 450  # past 300 a file is looked at for its second idea
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "base", "core"}
+
+# Decisions and state: no I/O, no clock, no task. The simulator and the property tests run them in virtual time.
+CORE = {
+    "fleet/cost.py",
+    "fleet/errors.py",
+    "fleet/fields.py",
+    "fleet/form.py",
+    "fleet/language.py",
+    "fleet/models.py",
+    "fleet/render.py",
+    "fleet/settings.py",
+    "fleet/wire.py",
+    "router/admission.py",
+    "router/duration.py",
+    "router/ejection.py",
+    "router/estimate.py",
+    "router/ledger.py",
+    "router/policy.py",
+    "router/pool.py",
+    "router/queue_order.py",
+    "router/retry.py",
+    "router/ticket.py",
+    "router/upstream.py",
+    "worker/card.py",
+    "worker/decoding.py",
+    "worker/fallback.py",
+    "worker/speech.py",
+    "worker/window.py",
+}
+IMPURE = {"asyncio", "aiohttp", "socket", "threading", "subprocess"}
+ENGINES = {"faster_whisper", "ctranslate2"}
+
+# Files whose claims are tested elsewhere, each with where.
+NO_TWIN = {
+    "fleet/up.py": "whole fleets: tests/integration/test_up.py",
+    "router/__main__.py": "started by every whole fleet",
+    "worker/__main__.py": "started by every whole fleet",
+    "loadtest/__main__.py": "started by the load test's own tests",
+}
+
+
+def name_of(path):
+    """As it is written in the lists above."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports_of(path):
+    """Every module that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def tops(path):
+    """The first names of what a file imports."""
+    return {module.partition(".")[0] for module in imports_of(path)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_run_one_way(path):
+    """Router, worker and load test import fleet, never each other; fleet imports none of them."""
+    own = name_of(path).partition("/")[0]
+    allowed = {own} if own == "fleet" else {own, "fleet"}
+    assert not (tops(path) & set(PACKAGES)) - allowed
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_one_file_knows_the_engine(path):
+    """faster_whisper and ctranslate2 are met in worker/engine.py only."""
+    if name_of(path) != "worker/engine.py":
+        assert not tops(path) & ENGINES
+
+
+@pytest.mark.parametrize("name", sorted(CORE))
+def test_core_is_pure(name):
+    """What decides neither waits nor reaches out."""
+    assert not tops(ROOT / name) & IMPURE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_size_and_name(path):
+    """A docstring first, functions that fit a screen, a name that says what is inside."""
+    text = path.read_text()
+    tree = ast.parse(text)
+
+    assert ast.get_docstring(tree), "no docstring"
+    assert path.stem not in VAGUE_NAMES
+    assert text.count("\n") <= FILE_LINES_MAX
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES_MAX, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=name_of)
+def test_packages_do_nothing_when_imported(path):
+    """An __init__ is a docstring; fleet's also holds the version."""
+    body = ast.parse(path.read_text()).body
+    assert isinstance(body[0], ast.Expr)
+    names = [target.id for node in body[1:] if isinstance(node, ast.Assign) for target in node.targets]
+    assert names == (["__version__"] if path.parent.name == "fleet" else [])
+    assert len(body) == 1 + len(names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_file_has_its_tests(path):
+    """worker/gate.py has tests/worker/test_gate.py, or a reason in the list above."""
+    name = name_of(path)
+    if name not in NO_TWIN:
+        twin = ROOT / "tests" / Path(name).parent / f"test_{path.stem}.py"
+        assert twin.is_file(), f"{name_of(twin)} is missing"
+
+
+def test_lists_are_not_stale():
+    """Every file that a list names exists."""
+    assert not [name for name in CORE if not (ROOT / name).is_file()]
+    assert not [name for name in NO_TWIN if not (ROOT / name).is_file() and not name.startswith("loadtest")]
