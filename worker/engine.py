@@ -43,6 +43,7 @@ from worker.window import (
 
 FRAMES_MAX = int(WINDOW_S * 100)  # mel frames of 10 ms in Whisper's window
 INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believed; Whisper's own limit
+ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
 DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
@@ -161,7 +162,7 @@ class WhisperEngine:
             drafts, resume_at, kept = self._finish(piece, attempt, language, own, is_cancelled)
             results.append(
                 WindowResult(
-                    segments=tuple(segments.finished(one, kept, piece) for one in drafts if one.text.strip()),
+                    segments=tuple(segments.finished(one, kept, piece) for one in drafts),
                     language=language,
                     language_probability=probability,
                     resume_at=resume_at,
@@ -183,12 +184,13 @@ class WhisperEngine:
         drafts, resume_at = self._drafts(attempt, piece, tokenizer)
         if options.wants_words and drafts:
             self._add_words(drafts, piece, tokenizer, encoded or self._encode([piece]))
-        return drafts, resume_at, attempt
+        # the model may close a segment where it opened it: nothing was said there
+        return [one for one in drafts if one.start < one.end and one.text.strip()], resume_at, attempt
 
     def _features(self, piece: Piece) -> NDArray[np.float32]:
         """Log-mel of the window, padded with zeros (as Whisper was trained) to the frames that are encoded."""
-        frames = _frames(piece)
-        features = self._model.feature_extractor(piece.samples[piece.window.start : piece.window.end])[:, :frames]
+        frames, filled = _frames(piece), _frames_filled(piece.window)
+        features = self._model.feature_extractor(piece.samples[piece.window.start : piece.window.end])[:, :filled]
         return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
 
     def _encode(self, pieces: Sequence[Piece]) -> Any:
@@ -279,7 +281,6 @@ class WhisperEngine:
         drafts = [
             Draft(one["seek"], one["start"], one["end"], tuple(one["tokens"]), tokenizer.decode(one["tokens"]))
             for one in found
-            if one["start"] < one["end"]
         ]
         return drafts, segments.resume_at(window, seek_after)
 
@@ -288,7 +289,7 @@ class WhisperEngine:
         found: list[dict[str, Any]] = [
             {"seek": one.seek, "start": one.start, "end": one.end, "tokens": list(one.tokens)} for one in drafts
         ]
-        frames = min(_frames(piece), _frames_filled(piece.window))
+        frames = max(ALIGNED_FRAMES_MIN, min(_frames(piece), _frames_filled(piece.window)))
         self._model.add_word_timestamps([found], tokenizer, encoded, frames, PREPEND, APPEND, last_speech_timestamp=0.0)
         for draft, one in zip(drafts, found, strict=True):
             draft.words = segments.clamped(_words(one["words"]), len(piece.samples) / RATE)
@@ -325,7 +326,7 @@ def _frames(piece: Piece) -> int:
 
 
 def _frames_filled(window: Window) -> int:
-    return min(FRAMES_MAX, (window.end - window.start) // FRAME + 1)
+    return min(FRAMES_MAX, max(1, (window.end - window.start) // FRAME))
 
 
 def _likeliest(heard: Sequence[tuple[str, float]], allowed: Sequence[str]) -> tuple[str, float]:

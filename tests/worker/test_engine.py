@@ -1,0 +1,159 @@
+"""The real engine on a general model: timestamps, fallback, words; the same as faster-whisper does it alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faster_whisper import WhisperModel
+
+from tests.worker import random_whisper
+from worker import audio
+from worker.clip import AudioLimits
+from worker.engine import WhisperEngine
+from worker.settings import WorkerSettings
+from worker.window import RATE, DecodeOptions, EngineBroken, Piece, Region, Samples, Window
+
+CLIP = Path(__file__).parents[2] / "samples" / "half-minute.wav"
+OPTIONS = DecodeOptions(language="en", no_speech_threshold=2.0, log_prob_threshold=-100.0)
+
+pytestmark = pytest.mark.real
+
+
+def still_wanted() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("random-whisper")
+    random_whisper.build(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(directory: Path) -> WhisperEngine:
+    engine = WhisperEngine(WorkerSettings(model=str(directory), cpu_threads=1))
+    engine.load()
+    return engine
+
+
+@pytest.fixture(scope="module")
+def clip() -> Samples:
+    with CLIP.open("rb") as file:
+        samples = audio.decode(file, AudioLimits()).samples
+    return np.tile(samples, 2)[: 30 * RATE]  # a whole window, so that no timestamp lies beyond the clip
+
+
+def piece(clip: Samples, start_s: float, end_s: float, options: DecodeOptions = OPTIONS) -> Piece:
+    start, end = round(start_s * RATE), min(round(end_s * RATE), len(clip))
+    return Piece(clip, Window(start, end, (Region(start, end, start, end),), is_first=True), options)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"beam_size": 1},
+        {"wants_words": True},
+        {"prompt": "w1 w2", "hotwords": "w3"},
+        {"no_repeat_ngram_size": 2, "repetition_penalty": 1.3},
+    ],
+)
+def test_a_window_is_decoded_as_faster_whisper_decodes_it(engine, directory, clip, more):
+    """Same text, tokens and probabilities; with the model's own timestamps the same times."""
+    options = replace(OPTIONS, **more)
+    reference = WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=1)
+    segments, _ = reference.transcribe(
+        clip,
+        language="en",
+        temperature=0.0,
+        no_speech_threshold=2.0,
+        log_prob_threshold=-100.0,
+        condition_on_previous_text=False,
+        beam_size=options.beam_size,
+        word_timestamps=options.wants_words,
+        initial_prompt=options.prompt,
+        hotwords=options.hotwords,
+        without_timestamps=options.without_timestamps,
+        no_repeat_ngram_size=options.no_repeat_ngram_size,
+        repetition_penalty=options.repetition_penalty,
+    )
+    theirs = list(segments)
+    ours = engine.run([piece(clip, 0, 60, options)], still_wanted)[0].segments
+    assert ours
+    for one, other in zip(ours, theirs, strict=False):
+        assert (one.text, list(one.tokens)) == (other.text, other.tokens)
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-4)
+        if not options.wants_words:
+            assert (one.start, one.end) == pytest.approx((other.start, min(other.end, len(clip) / RATE)), abs=0.011)
+
+
+def test_windows_that_share_a_call_say_what_they_say_alone(engine, clip):
+    """Three windows of a clip, together and one by one."""
+    pieces = [piece(clip, at, at + 5) for at in (0, 5, 10)]
+    together = engine.run(pieces, still_wanted)
+    alone = [engine.run([one], still_wanted)[0] for one in pieces]
+    assert [[s.tokens for s in result.segments] for result in together] == [
+        [s.tokens for s in result.segments] for result in alone
+    ]
+
+
+def test_an_improbable_text_climbs_the_ladder(engine, clip):
+    """Random weights are never sure: every temperature is tried, and the best of them answered."""
+    options = replace(OPTIONS, temperatures=(0.0, 0.4, 0.8), log_prob_threshold=-0.01)
+    segments = engine.run([piece(clip, 0, 5, options)], still_wanted)[0].segments
+    assert all(segment.temperature in options.temperatures for segment in segments)
+    greedy = engine.run([piece(clip, 0, 5)], still_wanted)[0].segments
+    assert max(s.avg_logprob for s in segments) >= min(s.avg_logprob for s in greedy)
+
+
+def test_the_ladder_is_left_when_nobody_waits(engine, clip):
+    """A cancelled window is not tried again at five temperatures."""
+    options = replace(OPTIONS, temperatures=(0.0, 0.4, 0.8), log_prob_threshold=-0.01)
+    segments = engine.run([piece(clip, 0, 5, options)], lambda: True)[0].segments
+    assert {segment.temperature for segment in segments} <= {0.0}
+
+
+def test_silence_is_told_by_the_model_too(engine, clip):
+    """An improbable text in a window that the model takes for silence is dropped."""
+    options = replace(OPTIONS, no_speech_threshold=-1.0, log_prob_threshold=-0.01)
+    assert engine.run([piece(clip, 0, 5, options)], still_wanted)[0].segments == ()
+
+
+def test_a_window_as_short_as_a_sample_is_no_error(engine, clip):
+    """Word alignment on next to nothing has killed processes."""
+    tiny = Piece(clip, Window(0, 1, (Region(0, 1, 0, 1),)), replace(OPTIONS, wants_words=True))
+    engine.run([tiny], still_wanted)
+
+
+def test_pieces_share_a_call_only_if_frames_and_prompts_are_as_long(engine, clip):
+    """CTranslate2 takes one shape a call, and its prompts must end at the same place."""
+    auto = replace(OPTIONS, is_auto_context=True)
+    assert engine.key(piece(clip, 0, 1.9, auto)) == engine.key(piece(clip, 5, 6.8, auto))
+    assert engine.key(piece(clip, 0, 1.9, auto)) != engine.key(piece(clip, 0, 3, auto))
+    assert engine.key(piece(clip, 0, 5)) != engine.key(piece(clip, 0, 5, replace(OPTIONS, prompt="w1")))
+
+
+def test_a_lost_device_is_told_from_other_errors(engine, clip, monkeypatch):
+    """Only what CUDA says ends the process."""
+
+    def fail(message: str):
+        def run(*_):
+            raise RuntimeError(message)
+
+        return run
+
+    monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error an illegal memory access was encountered"))
+    with pytest.raises(EngineBroken):
+        engine.run([piece(clip, 0, 5)], still_wanted)
+    monkeypatch.setattr(engine, "_encode", fail("something else"))
+    with pytest.raises(RuntimeError, match="something else"):
+        engine.run([piece(clip, 0, 5)], still_wanted)
+
+
+def test_numbers_that_are_none_do_not_occur(engine, clip):
+    """Every field of a segment is finite."""
+    for segment in engine.run([piece(clip, 0, 5)], still_wanted)[0].segments:
+        fields = (segment.start, segment.end, segment.avg_logprob, segment.compression_ratio, segment.no_speech_prob)
+        assert np.isfinite(fields).all()
