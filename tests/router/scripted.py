@@ -1,6 +1,7 @@
 """A router in this process before workers whose every move a test decides. Real sockets, no model."""
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -157,7 +158,7 @@ def form(body: bytes, **fields: str) -> aiohttp.FormData:
     data = aiohttp.FormData()
     for name, value in fields.items():
         data.add_field(name, value)
-    data.add_field("file", body, filename="clip.wav", content_type="audio/wav")
+    data.add_field("file", io.BytesIO(body), filename="clip.wav", content_type="audio/wav")
     return data
 
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from fleet.errors import DeadlineExceeded, Unavailable
-from router.admission import Admission, Ask
+from router.admission import Admission, Ask, level
 from router.pool import Pool
 from router.queue_order import Queue
 from router.ticket import Ticket
@@ -23,7 +23,7 @@ def test_a_free_slot_lets_anyone_in():
     """
     Nobody waits, a slot is free: no expected wait.
     """
-    admission = admission_of(pool_of(1), Queue(0 + 1))
+    admission = admission_of(pool_of(1), Queue(limit=0))  # nobody may wait, and nobody has to
 
     admission.check(ask(), 0)
 
@@ -45,6 +45,29 @@ def test_who_would_wait_too_long_is_refused_with_a_time_to_return():
     assert refused.value.code == "overloaded"
     assert admission.expected_wait_s(0) == 200
     assert 60 >= (refused.value.retry_after_s or 0) >= 1
+
+
+def test_one_slot_with_an_hour_before_it_does_not_shut_the_door():
+    """
+    Who comes next takes the slot that is free first.
+    """
+    pool = pool_of(4)
+    for worker, est_s in zip(workers_of(pool), (4000, 1, 2, 3), strict=True):
+        worker.lease(0, est_s, audio_s=10)
+    admission = admission_of(pool, Queue(100))
+
+    admission.check(ask(), 0)
+
+    assert admission.expected_wait_s(0) == 1
+
+
+def test_work_is_poured_into_the_slots_as_they_end():
+    """
+    Five seconds of work before two slots that end at 1 and 3: two up to 3, then both to 4.5. The far one gets none.
+    """
+    assert level([1, 3, 100], 5) == 4.5
+    assert level([2, 2], 4) == 4
+    assert level([7], 1) == 8
 
 
 def test_a_short_request_is_let_in_past_a_backlog_of_long_ones():

@@ -32,10 +32,12 @@ async def test_what_fails_on_one_worker_is_answered_by_another(failing):
     async with scripted_fleet(2) as fleet:
         fleet.workers[0].behaviour = failing
 
-        results = [await fleet.transcribe() for _ in range(4)]
+        results = [await fleet.transcribe()]
+        while fleet.workers[0].requests == 0:  # ties fall at random
+            results.append(await fleet.transcribe())
 
         assert {body["text"] for _, _, body in results} == {"w1"}
-        assert "2" in {headers[wire.ATTEMPTS] for _, headers, _ in results}
+        assert results[-1][1][wire.ATTEMPTS] == "2"
         await until(fleet.is_clean)
 
 

@@ -67,9 +67,37 @@ def test_removing_twice_does_no_harm_and_work_adds_up():
     queue.add(second)
     assert queue.is_full
     assert queue.work_s() == 5
-    assert queue.work_s(before=second.key) == 1
+    assert queue.work_ahead_s(second.key, "", 0) == 1
 
     queue.remove(first)
     queue.remove(first)
 
     assert (len(queue), queue.work_s(), queue.max_seen) == (1, 4, 2)
+
+
+def test_work_ahead_of_a_tenant_is_what_would_really_go_first():
+    """
+    Another tenant's flood is not before a request that would pass all of it.
+    """
+    queue = Queue(10)
+    for _ in range(5):
+        queue.add(waiting(est_s=3, tenant="flood"))
+    queue.charge("flood", 100, now=0)
+
+    assert queue.work_ahead_s(50, "modest", 0) == 0
+    assert queue.work_ahead_s(50, "flood", 0) == 15
+
+
+def test_a_tenant_cannot_fill_the_queue_for_others():
+    """
+    Who has nothing waiting finds one place more; callers without keys are all one tenant and find none.
+    """
+    queue = Queue(2)
+    queue.add(waiting(tenant="flood"))
+    queue.add(waiting(tenant="flood"))
+
+    assert queue.is_full_for("flood")
+    assert queue.is_full_for("")
+    assert not queue.is_full_for("modest")
+    queue.add(waiting(tenant="modest"))
+    assert queue.is_full_for("modest")

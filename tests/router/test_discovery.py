@@ -1,0 +1,81 @@
+import asyncio
+import socket
+
+import pytest
+
+from fleet.settings import SettingError
+from router.discovery import Discovery, dns_name, plain_url
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://w1:8000/", "http://w1:8000"),
+        ("w1:8000", "http://w1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://w1", "http://w1"),
+    ],
+)
+def test_urls_are_read_the_way_people_write_them(given, url):
+    """
+    With or without scheme and slash.
+    """
+    assert plain_url(given) == url
+
+
+@pytest.mark.parametrize("given", ["ftp://w1:21", "http://w1:port", "http://:80"])
+def test_what_is_no_url_is_named(given):
+    """
+    The message names the setting and the value.
+    """
+    with pytest.raises(SettingError, match=r"WORKERS: .*"):
+        plain_url(given)
+
+
+def test_a_dns_source_needs_a_name_and_a_port():
+    """
+    dns://NAME:PORT.
+    """
+    assert dns_name("dns://worker:8000") == ("worker", 8000)
+    with pytest.raises(SettingError):
+        dns_name("dns://worker")
+
+
+async def test_the_set_follows_dns_and_outlives_its_failures(monkeypatch):
+    """
+    Scenarios 11 and 12: new addresses join, missing ones leave, SERVFAIL and empty answers change nothing.
+    """
+    answers = iter([["127.0.0.2", "127.0.0.3"], OSError("SERVFAIL"), [], ["127.0.0.3", "127.0.0.4"]])
+    told: list[list[str]] = []
+
+    async def lookup(_name, port, **_):
+        given = next(answers, None)
+        if given is None:
+            await asyncio.sleep(60)
+        if isinstance(given, OSError):
+            raise given
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in given or []]
+
+    discovery = Discovery(["http://fixed:1", "dns://worker:8000"], told.append, interval_s=0.01)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "getaddrinfo", lookup)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await discovery.loop()
+
+    first = ["http://fixed:1", "http://127.0.0.2:8000", "http://127.0.0.3:8000"]
+    assert told == [first, first, first, ["http://fixed:1", "http://127.0.0.3:8000", "http://127.0.0.4:8000"]]
+    assert discovery.errors == 1
+
+
+async def test_a_fixed_list_is_told_once():
+    """
+    Nothing to look up: the loop ends at once.
+    """
+    told: list[list[str]] = []
+    discovery = Discovery(["w1:1", "w2:2"], told.append, interval_s=1)
+    discovery.start()
+
+    await discovery.loop()
+
+    assert told == [["http://w1:1", "http://w2:2"]]

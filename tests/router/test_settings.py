@@ -1,0 +1,31 @@
+import pytest
+
+from fleet.settings import SettingError, load
+from router.settings import RouterSettings
+
+
+def test_on_loopback_no_key_is_needed():
+    """
+    A laptop needs no ceremony.
+    """
+    load(RouterSettings, {"WORKERS": "http://w1:1"}).check()
+
+
+def test_an_open_address_needs_a_key_or_an_explicit_word():
+    """
+    Nobody opens a service to the network by accident.
+    """
+    environ = {"WORKERS": "http://w1:1", "HOST": "0.0.0.0"}
+    with pytest.raises(SettingError, match=r"API_KEY.*ALLOW_OPEN=true"):
+        load(RouterSettings, environ).check()
+
+    load(RouterSettings, environ | {"API_KEY": "k"}).check()
+    load(RouterSettings, environ | {"ALLOW_OPEN": "true"}).check()
+
+
+def test_a_router_without_workers_says_which_setting_is_missing():
+    """
+    One sentence, with the forms that it takes.
+    """
+    with pytest.raises(SettingError, match=r"WORKERS is empty.*dns://"):
+        load(RouterSettings, {}).check()
