@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
 from fleet.child import ChildSpec
@@ -21,6 +22,7 @@ class Banner:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._fleet: FleetPlan | None = None
+        self._spinner: Status | None = None
         self._began = time.monotonic()
 
     @contextmanager
@@ -31,8 +33,9 @@ class Banner:
         text = f"Starting a router and {count} worker{'s' * (count != 1)} with {fleet.model}"
         if not self._console.is_terminal:
             self._console.print(f"{text} ...")
-        with self._console.status(f"{text} ..."):
+        with self._console.status(f"{text} ...") as self._spinner:
             yield
+        self._spinner = None
 
     def ready(self, fleet: FleetPlan, text: str, took_s: float) -> None:
         """The whole fleet works: the proof, and the addresses."""
@@ -65,6 +68,10 @@ class Banner:
 
     def on_line(self, name: str, line: str) -> None:
         """A service's own log line. JSON goes on untouched, for the program that reads it."""
+        _, is_info, said = line.partition(" info ")
+        if self._spinner is not None and self._console.is_terminal and is_info:
+            self._spinner.update(Text(f"{name}: {said.partition(': ')[2]} ..."))  # what a long start is busy with
+            return
         print(line if line.startswith("{") else f"{name:<10}{line}", file=sys.stderr, flush=True)
 
     def draining(self) -> None:

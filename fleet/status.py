@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import aiohttp
 from rich.console import Console, Group, RenderableType
@@ -18,6 +19,8 @@ from fleet import remote
 EXIT_OK, EXIT_FAILED = 0, 1
 ANSWER_TIMEOUT_S = 5
 COLOURS = {"ready": "green", "loading": "yellow", "warming": "yellow", "draining": "yellow", "half-open": "yellow"}
+
+WIDE = 120  # columns of a terminal that has room for everything, and of a pipe
 
 Report = Mapping[str, Any]
 
@@ -49,7 +52,8 @@ async def _once(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report, indent=2))
     else:
-        Console().print(table(report))
+        console = Console(width=None if sys.stdout.isatty() else WIDE)
+        console.print(table(report, console.width))
     return EXIT_OK
 
 
@@ -59,7 +63,7 @@ async def _watch(options: argparse.Namespace) -> int:
         with Live(shown, auto_refresh=False, screen=sys.stdout.isatty()) as live:
             while True:
                 try:
-                    shown = table(await fetch(http, options.url))
+                    shown = table(await fetch(http, options.url), live.console.width)
                 except remote.RemoteError as error:
                     shown = Text(str(error), style="red")
                 live.update(shown, refresh=True)
@@ -78,16 +82,16 @@ async def fetch(http: aiohttp.ClientSession, url: str) -> Report:
     return report
 
 
-def table(report: Report) -> RenderableType:
-    """One line about the fleet, one row a worker. What a report leaves out stays blank."""
+def table(report: Report, width: int = WIDE) -> RenderableType:
+    """One line about the fleet, one row a worker, as many columns as fit. What a report leaves out stays blank."""
+    workers = report.get("workers", ())
+    columns = [column for column in COLUMNS if width >= WIDE or not column.is_extra]
+    columns = [column for column in columns if column.title != "why" or any(map(column.read, workers))]
     rows = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("worker", "state", "model", "device"):
-        rows.add_column(name)
-    for name in ("busy", "work s", "rtf", "requests", "errors", "p50 s", "p95 s", "share %"):
-        rows.add_column(name, justify="right")
-    rows.add_column("why")
-    for worker in report.get("workers", ()):
-        rows.add_row(*_row(worker))
+    for column in columns:
+        rows.add_column(column.title, justify=column.justify, no_wrap=column.title != "why")
+    for worker in workers:
+        rows.add_row(*[_cell(column, worker) for column in columns])
     return Group(Text(summary(report)), "", rows)
 
 
@@ -103,23 +107,9 @@ def summary(report: Report) -> str:
     return " | ".join(parts)
 
 
-def _row(worker: Report) -> list[RenderableType]:
-    state = _at(worker, "state")
-    return [
-        _at(worker, "id"),
-        Text(state, style=COLOURS.get(state, "red")),
-        _at(worker, "model"),
-        _at(worker, "device"),
-        f"{_at(worker, 'inflight')}/{_at(worker, 'slots')}",
-        _at(worker, "mine_work_s"),
-        _at(worker, "rtf"),
-        _at(worker, "total"),
-        _at(worker, "err"),
-        _at(worker, "lat_s.p50"),
-        _at(worker, "lat_s.p95"),
-        _at(worker, "share_pct"),
-        _at(worker, "why") or _at(worker, "breaker.last_error"),
-    ]
+def _cell(column: "Column", worker: Report) -> Text:
+    value = column.read(worker)
+    return Text(value, style=COLOURS.get(value, "red") if column.title == "state" else "")
 
 
 def _at(report: Any, path: str) -> str:
@@ -129,3 +119,34 @@ def _at(report: Any, path: str) -> str:
     if isinstance(report, float):
         return f"{report:.3g}" if abs(report) < 1000 else f"{report:.0f}"
     return "" if report is None else str(report)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table; an extra one needs a wide terminal."""
+
+    title: str
+    read: Callable[[Report], str]
+    justify: Literal["left", "right"] = "right"
+    is_extra: bool = False
+
+
+def _path(path: str) -> Callable[[Report], str]:
+    return lambda worker: _at(worker, path)
+
+
+COLUMNS = (
+    Column("worker", _path("id"), "left"),
+    Column("state", _path("state"), "left"),
+    Column("model", _path("model"), "left"),
+    Column("device", _path("device"), "left", is_extra=True),
+    Column("busy", lambda worker: f"{_at(worker, 'inflight')}/{_at(worker, 'slots')}"),
+    Column("work s", _path("mine_work_s"), is_extra=True),
+    Column("rtf", _path("rtf")),
+    Column("requests", _path("total")),
+    Column("errors", _path("err")),
+    Column("p50 s", _path("lat_s.p50")),
+    Column("p95 s", _path("lat_s.p95")),
+    Column("share %", _path("share_pct"), is_extra=True),
+    Column("why", lambda worker: _at(worker, "why") or _at(worker, "breaker.last_error"), "left"),
+)
