@@ -23,6 +23,7 @@ class Ask:
     arrived_at: float
     deadline_at: float
     client_retries: int = 0
+    tenant: str = ""
 
 
 class Admission:
@@ -50,28 +51,44 @@ class Admission:
             return Unavailable(message, code="no_worker", retry_after_s=NO_WORKER_RETRY_S)
         if now + est_s > ask.deadline_at:
             return DeadlineExceeded("This clip takes longer to transcribe than the deadline allows.")
-        wait_s = self.expected_wait_s(now, order_key(ask.arrived_at, est_s, ask.client_retries, alpha_s=self._alpha_s))
+        key = order_key(ask.arrived_at, est_s, ask.client_retries, alpha_s=self._alpha_s)
+        wait_s = self.expected_wait_s(now, key, ask.tenant)
         limit_s = min(self._max_wait_s, ask.deadline_at - now - est_s)
-        if wait_s <= limit_s and not self._queue.is_full:
+        is_full = self._queue.is_full_for(ask.tenant)
+        if wait_s == 0 or (wait_s <= limit_s and not is_full):
             return None
         turn_s = est_s / max(1, slots)
-        room_in_s = max(0.0, wait_s - limit_s) if not self._queue.is_full else turn_s
+        room_in_s = turn_s if is_full else max(0.0, wait_s - limit_s)
         return Unavailable(retry_after_s=self._ticket.refuse(now, room_in_s=room_in_s, turn_s=turn_s))
 
-    def expected_wait_s(self, now: float, key: float | None = None) -> float:
+    def expected_wait_s(self, now: float, key: float | None = None, tenant: str | None = None) -> float:
         """
-        Seconds until a request that arrives now would start: the work before it, over the slots.
+        Seconds until a request that arrives now would start.
 
-        `key` is its place in the order; without one it is the last. Zero while a slot is free and nobody waits.
+        `key` and `tenant` are its place in the order; without them it is the last. Zero while a slot is free and
+        nobody waits.
         """
-        slots = self._pool.slots(now)
-        if slots == 0:
+        ends = [end for worker in self._pool.usable(now) for end in worker.slots_free_in_s(now)]
+        if not ends:
             return self._max_wait_s if len(self._queue) else 0.0
         if not len(self._queue) and any(worker.has_free_slot(now) for worker in self._pool.usable(now)):
             return 0.0
-        ahead_s = self._queue.work_s() if key is None else self._queue.work_s(before=key)
-        return (ahead_s + self._pool.outstanding_s(now)) / slots
+        ahead_s = self._queue.work_s() if key is None else self._queue.work_ahead_s(key, tenant or "", now)
+        return level(ends, ahead_s)
 
     def _is_recovering(self) -> bool:
         """Whether some worker was ready before: one that restarts is worth waiting for, one never seen is not."""
         return any(worker.boot and not worker.is_drained for worker in self._pool)
+
+
+def level(ends: list[float], work_s: float) -> float:
+    """
+    When the first of the slots is free for the next, if `work_s` is poured into them as they end, each at `ends`.
+
+    One slot with an hour before it says nothing about the wait for the others: a mean over the slots would.
+    """
+    ends = sorted(ends)
+    for filled, end in enumerate(ends[1:], start=1):
+        if work_s <= (room_s := filled * end - sum(ends[:filled])):
+            return end - (room_s - work_s) / filled
+    return (sum(ends) + work_s) / len(ends)

@@ -127,7 +127,13 @@ class Api:
         if not self._spool.has_room(size_bytes):
             raise Unavailable("The spool for uploads is full.", code="storage_unavailable", retry_after_s=5)
         now, audio_s = time.monotonic(), self._estimator.audio_s(b"", size_bytes)
-        ask = Ask(audio_s=audio_s, arrived_at=now, deadline_at=math.inf, client_retries=client_retries(request))
+        ask = Ask(
+            audio_s=audio_s,
+            arrived_at=now,
+            deadline_at=math.inf,
+            client_retries=client_retries(request),
+            tenant=request[TENANT],
+        )
         self._floor.admission.check(ask, now)
 
     def _read(

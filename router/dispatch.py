@@ -200,4 +200,5 @@ def ask_of(job: Job) -> Ask:
         arrived_at=job.arrived_at,
         deadline_at=job.deadline_at,
         client_retries=job.client_retries,
+        tenant=job.tenant,
     )

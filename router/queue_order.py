@@ -80,6 +80,10 @@ class Queue:
         """Whether one more would be too many."""
         return len(self._waiting) >= self.limit
 
+    def is_full_for(self, tenant: str) -> bool:
+        """Whether this tenant must not add one. Who has nothing waiting finds a place beside those who filled it."""
+        return self.is_full and (not tenant or any(waiting.tenant == tenant for waiting in self._waiting))
+
     def add(self, waiting: Waiting) -> None:
         """Put a request in its place. The caller has asked whether there is room."""
         insort(self._waiting, waiting, key=lambda each: each.key)
@@ -102,9 +106,17 @@ class Queue:
         """Remember that work of this tenant was started."""
         self._usage.add(tenant, work_s, now)
 
-    def work_s(self, before: float = math.inf) -> float:
-        """Seconds of work that waits, of those due before `before`."""
-        return sum(waiting.est_s for waiting in self._waiting if waiting.key < before)
+    def work_s(self) -> float:
+        """Seconds of work that waits."""
+        return sum(waiting.est_s for waiting in self._waiting)
+
+    def work_ahead_s(self, key: float, tenant: str, now: float) -> float:
+        """Seconds of work that waits and would go before a request of this tenant with this key."""
+        rank: dict[str, int] = {}
+        for waiting in (tenant, *self.by_tenant()):
+            rank[waiting] = self._usage.rank(waiting, now)
+        place = rank[tenant], key
+        return sum(each.est_s for each in self._waiting if (rank[each.tenant], each.key) < place)
 
     def oldest_s(self, now: float) -> float:
         """How long the longest waiting one has waited."""

@@ -138,11 +138,24 @@ class Worker:
 
     def outstanding_s(self, now: float) -> float:
         """Seconds of work that it has: own leases, and what others hold by its last report."""
-        mine = sum(lease.remaining_s(now) for lease in self.leases)
+        return sum(lease.remaining_s(now) for lease in self.leases) + self.others_s(now)
+
+    def others_s(self, now: float) -> float:
+        """Seconds of work that came past this router, by the last report; none if that is old."""
         age = now - self.reported_at
         if self.report is None or age > REPORT_FRESH_S:
-            return mine
-        return mine + max(0.0, self.report.work_s - self.report.mine_s - age)
+            return 0.0
+        return max(0.0, self.report.work_s - self.report.mine_s - age)
+
+    def slots_free_in_s(self, now: float) -> list[float]:
+        """For each slot, the seconds until it has done what was started; 0 for a free one."""
+        started = [lease.remaining_s(now) for lease in self.leases]
+        if others := self.others(now):
+            started += [self.others_s(now) / others] * others
+        ends = sorted(started, reverse=True)[: self.slots]
+        ends += [0.0] * (self.slots - len(ends))
+        ends[-1] += sum(started) - sum(ends)  # what is more than its slots waits for the first of them
+        return ends
 
     def lease(self, now: float, est_s: float, audio_s: float, label: str = "", tenant: str = "") -> Lease:
         """Take a slot. No await may stand between asking whether there is one and this."""
