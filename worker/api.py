@@ -76,17 +76,18 @@ class Api:
 
     async def plain_form(self, request: web.Request) -> web.StreamResponse:
         """`POST /transcribe`."""
-        began = time.monotonic()
-        with await self._receive(request, forms.PLAIN_FILES) as upload:
+        visit = self._visit(request)
+        with self._door.enter(visit), await self._receive(request, visit, forms.PLAIN_FILES) as upload:
             wanted = self._parse(forms.plain_fields(upload.form.fields, request.query), "transcribe")
-            transcript = await self._whole(request, upload, wanted)
-            return json_answer(forms.plain_answer(transcript, request[VISIT].progress, time.monotonic() - began))
+            transcript = await self._whole(visit, upload, wanted)
+            return json_answer(forms.plain_answer(transcript, visit.progress, time.monotonic() - visit.began))
 
     async def asr_form(self, request: web.Request) -> web.StreamResponse:
         """`POST /asr`."""
-        with await self._receive(request, forms.ASR_FILES) as upload:
+        visit = self._visit(request)
+        with self._door.enter(visit), await self._receive(request, visit, forms.ASR_FILES) as upload:
             wanted = self._parse(forms.asr_fields(request.query), "transcribe")
-            transcript = await self._whole(request, upload, wanted)
+            transcript = await self._whole(visit, upload, wanted)
             body, content_type = forms.asr_answer(transcript, request.query.get("output", "txt"), wanted)
             return web.Response(body=body, headers={"Content-Type": content_type})
 
@@ -130,28 +131,31 @@ class Api:
         return web.Response(body=self._metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     async def _openai(self, request: web.Request, task: Task) -> web.StreamResponse:
-        with await self._receive(request, ("file",)) as upload:
+        visit = self._visit(request)
+        with self._door.enter(visit), await self._receive(request, visit, ("file",)) as upload:
             wanted = self._parse(upload.form.fields, task)
             if wanted.streams:
-                return await self._stream(request, upload, wanted)
-            transcript = await self._whole(request, upload, wanted)
+                return await self._stream(request, visit, upload, wanted)
+            transcript = await self._whole(visit, upload, wanted)
             body, content_type = render.render(transcript, wanted)
             return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def _receive(self, request: web.Request, names: Collection[str]) -> Upload:
-        """Refuse for certain before the upload costs anything, then take it."""
+    def _visit(self, request: web.Request) -> Visit:
+        """The request as its headers tell it; what certainly will be refused is refused before its body is read."""
+        admission = Admission(tier_of(request.headers), 0.0, request.headers.get(ROUTER, ""))
         patience = patience_s(request.headers, self._settings.request_timeout_s)
-        visit = request[VISIT] = self._visit(request, patience)
-        self._door.check(visit)
+        visit = request[VISIT] = Visit(admission=admission, deadline=time.monotonic() + patience)
+        return visit
+
+    async def _receive(self, request: web.Request, visit: Visit, names: Collection[str]) -> Upload:
+        """The body, within the caller's patience."""
         try:
-            async with asyncio.timeout(patience):
-                return await receive(request, file_bytes_max=int(self._settings.max_upload_mb * MB), file_names=names)
+            async with asyncio.timeout(visit.deadline - time.monotonic()):
+                upload = await receive(request, file_bytes_max=int(self._settings.max_upload_mb * MB), file_names=names)
         except TimeoutError as error:
             raise RequestTimeout from error
-
-    def _visit(self, request: web.Request, patience: float) -> Visit:
-        admission = Admission(tier_of(request.headers), 0.0, request.headers.get(ROUTER, ""))
-        return Visit(admission=admission, deadline=time.monotonic() + patience)
+        self._door.weigh(visit, upload.size_bytes)
+        return upload
 
     def _parse(self, fields: Iterable[tuple[str, str]], task: Task) -> TranscriptionRequest:
         wanted = parse_request(
@@ -160,26 +164,24 @@ class Api:
         models.resolve(wanted.model, [self._settings.model], accepts_any=self._is_scripted)
         return wanted
 
-    async def _whole(self, request: web.Request, upload: Upload, wanted: TranscriptionRequest) -> Transcript:
+    async def _whole(self, visit: Visit, upload: Upload, wanted: TranscriptionRequest) -> Transcript:
         """Every segment, then the transcript."""
-        visit = request[VISIT]
         options = self._options(visit, wanted)
-        with self._door.enter(visit, upload.size_bytes):
-            async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
-                async for _ in segments:
-                    pass
+        async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
+            async for _ in segments:
+                pass
         return visit.progress.transcript(self._settings.model)
 
-    async def _stream(self, request: web.Request, upload: Upload, wanted: TranscriptionRequest) -> web.StreamResponse:
-        visit = request[VISIT]
+    async def _stream(
+        self, request: web.Request, visit: Visit, upload: Upload, wanted: TranscriptionRequest
+    ) -> web.StreamResponse:
         options = self._options(visit, wanted)
         response = web.StreamResponse(headers=render.SSE_HEADERS)
-        with self._door.enter(visit, upload.size_bytes):
-            await response.prepare(request)
-            async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
-                visit.error = await stream.send(
-                    response, segments, wanted, lambda: visit.progress.transcript(self._settings.model)
-                )
+        await response.prepare(request)
+        async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
+            visit.error = await stream.send(
+                response, segments, wanted, lambda: visit.progress.transcript(self._settings.model)
+            )
         return response
 
     def _options(self, visit: Visit, wanted: TranscriptionRequest) -> DecodeOptions:
@@ -219,7 +221,7 @@ class Api:
         if request.headers.get("Expect", "").lower() != "100-continue":
             raise web.HTTPExpectationFailed
         try:
-            self._door.check(self._visit(request, 0))
+            self._door.check(tier_of(request.headers))
         except Unavailable as refusal:
             response = self._busy(refusal)
             response.force_close()

@@ -129,9 +129,7 @@ class Batcher:
         """A job for as long as the block runs; leaving it early drops the windows that are not under way."""
         job = Job(samples, windows, options)
         try:
-            with self._changed:
-                self._line.append(job)
-                self._changed.notify()
+            self._line_up([job])
             yield job
         finally:
             job.is_cancelled = True

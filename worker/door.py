@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from fleet.errors import DeadlineExceeded, FleetError
-from fleet.wire import Segment
+from fleet.wire import Segment, Tier
 from worker.gate import Admission, Gate
 from worker.metrics import WorkerMetrics
 from worker.report import Reporter
@@ -40,16 +40,19 @@ class Door:
     def __init__(self, gate: Gate, transcriber: Transcriber, reporter: Reporter, metrics: WorkerMetrics) -> None:
         self._gate, self._transcriber, self._reporter, self._metrics = gate, transcriber, reporter, metrics
 
-    def check(self, visit: Visit) -> None:
+    def check(self, tier: Tier) -> None:
         """Raise at once what entering would raise."""
-        self._gate.check(visit.admission.tier)
+        self._gate.check(tier)
 
     @contextmanager
-    def enter(self, visit: Visit, size_bytes: int) -> Iterator[None]:
-        """Stand in the gate for as long as the block runs; raises Unavailable at once when it is full."""
-        visit.admission.work_s = self._reporter.guess_s(size_bytes)
+    def enter(self, visit: Visit) -> Iterator[None]:
+        """Hold a place for as long as the block runs; raises Unavailable at once when there is none."""
         with self._gate.enter(visit.admission):
             yield
+
+    def weigh(self, visit: Visit, size_bytes: int) -> None:
+        """The body is here: guess what it will cost, until its length is known."""
+        visit.admission.work_s = self._reporter.guess_s(size_bytes)
 
     async def segments(self, source: IO[bytes], options: DecodeOptions, visit: Visit) -> AsyncGenerator[Segment, None]:
         """Wait for the slot, decode, transcribe; raises DeadlineExceeded when the caller's time is up."""

@@ -1,8 +1,10 @@
 """
 So many requests at once, so many waiting, and a refusal at once for the rest.
 
-First come, first served, except that a deferred request never takes one of the slots that are kept for realtime ones:
-it steps aside and keeps its place. Every admission is a scope, so that no error, timeout or hang-up leaks a slot.
+A request takes a place when its headers are there, so that the bodies on their way are bounded too, and asks for a
+slot when its body is. Slots go to whoever asked first, except that a deferred request never takes one of those that
+are kept for realtime ones: it steps aside and keeps its place in the line. Every place is a scope, so that no error,
+timeout or hang-up leaks a slot.
 """
 
 from __future__ import annotations
@@ -42,8 +44,9 @@ class Gate:
         self.slots, self.queue_limit = slots, 0 if fails_fast else queue_limit
         self._reserved_slots = min(reserved_slots, slots - 1)
         self._fixed_retry_after_s = fixed_retry_after_s
-        self._running: set[Admission] = set()
-        self._waiting: list[Admission] = []
+        self._inside: set[Admission] = set()
+        self._running: set[Admission] = set()  # of those inside
+        self._waiting: list[Admission] = []  # of those inside, in the order in which they asked
         self._refusal = refusal
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -58,21 +61,20 @@ class Gate:
 
     @property
     def queue_depth(self) -> int:
-        """Requests that wait for one."""
-        return len(self._waiting)
+        """Requests inside without a slot: they wait for one, or their bodies are on the way."""
+        return len(self._inside) - len(self._running)
 
     async def emptied(self) -> None:
-        """Return when nobody runs and nobody waits."""
+        """Return when nobody is inside."""
         await self._is_empty.wait()
 
     def work_s(self, router: str | None = None) -> float:
         """Expected seconds of compute of everything in the gate; of one router's requests, if it is named."""
-        inside = (*self._running, *self._waiting)
-        return sum(one.work_s for one in inside if router is None or one.router == router)
+        return sum(one.work_s for one in self._inside if router is None or one.router == router)
 
     def requests_of(self, router: str) -> int:
         """How many requests in the gate came from this router."""
-        return sum(one.router == router for one in (*self._running, *self._waiting))
+        return sum(one.router == router for one in self._inside)
 
     def dismiss(self, why: Unavailable) -> None:
         """Send away everybody who still waits."""
@@ -85,37 +87,34 @@ class Gate:
         refusal = self._refusal()
         if refusal is not None:
             raise refusal
-        if not self._may_start(tier) and self.queue_depth >= self.queue_limit:
+        if len(self._inside) >= self.slots - self._kept(tier) + self.queue_limit:
             raise Unavailable(retry_after_s=self.retry_after_s())
 
     @contextmanager
     def enter(self, admission: Admission) -> Iterator[None]:
-        """
-        Stand in the gate for exactly as long as the block runs; raises Unavailable at once when it is full.
-
-        The block awaits `turn` before it works. Two steps, so that a stream can tell its caller "waiting" between them.
-        """
+        """Hold a place for exactly as long as the block runs; raises Unavailable at once when there is none."""
         self.check(admission.tier)
+        self._inside.add(admission)
         self._is_empty.clear()
-        if self._may_start(admission.tier):
-            self._running.add(admission)
-        else:
-            admission.turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(admission)
         try:
             yield
         finally:
+            self._inside.discard(admission)
+            self._running.discard(admission)
             if admission in self._waiting:
                 self._waiting.remove(admission)
-            self._running.discard(admission)
             self._let_in()
-            if not self._running and not self._waiting:
+            if not self._inside:
                 self._is_empty.set()
 
     async def turn(self, admission: Admission) -> None:
-        """Wait for a slot."""
-        if admission.turn is not None:
-            await admission.turn
+        """Wait for a slot, which is held until the place is left; those who asked before go before."""
+        if self._may_start(admission.tier):
+            self._running.add(admission)
+            return
+        admission.turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(admission)
+        await admission.turn
 
     def retry_after_s(self) -> float:
         """When a slot and the queue before it should be free again, at the rate at which work is done."""
@@ -128,8 +127,10 @@ class Gate:
         return self._has_slot(tier) and not any(self._has_slot(one.tier) for one in self._waiting)
 
     def _has_slot(self, tier: Tier) -> bool:
-        kept = self._reserved_slots if tier is Tier.DEFERRED else 0
-        return self.in_flight < self.slots - kept
+        return self.in_flight < self.slots - self._kept(tier)
+
+    def _kept(self, tier: Tier) -> int:
+        return self._reserved_slots if tier is Tier.DEFERRED else 0
 
     def _let_in(self) -> None:
         for one in list(self._waiting):

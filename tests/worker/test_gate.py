@@ -39,13 +39,15 @@ async def test_waiting_is_first_come_first_served():
     assert (gate.in_flight, gate.queue_depth) == (0, 0)
 
 
-async def test_newcomer_never_passes_who_waits():
-    """A slot that is free while somebody waits for it is not for a newcomer."""
-    gate = Gate(slots=1, queue_limit=2)
-    first, second, third = visitor(), visitor(), visitor()
-    with gate.enter(first), gate.enter(second), gate.enter(third):
-        assert gate.queue_depth == 2
-        assert third.turn is not None and not third.turn.done()
+async def test_a_body_on_its_way_holds_a_place_but_no_slot():
+    """Places bound the uploads; the slot goes to whoever is ready to use it."""
+    gate = Gate(slots=1, queue_limit=1)
+    slow, quick = visitor(), visitor()
+    with gate.enter(slow), gate.enter(quick):
+        await gate.turn(quick)
+        assert (gate.in_flight, gate.queue_depth) == (1, 1)
+        with pytest.raises(Unavailable):
+            gate.check(Tier.REALTIME)
 
 
 async def test_a_cancelled_waiter_leaves_its_place():
@@ -59,6 +61,7 @@ async def test_a_cancelled_waiter_leaves_its_place():
 
     async with asyncio.TaskGroup() as group:
         with gate.enter(holder):
+            await gate.turn(holder)
             gone = group.create_task(wait(visitor()))
             stays = group.create_task(wait(last))
             await asyncio.sleep(0)
@@ -79,24 +82,31 @@ async def test_a_waiter_cancelled_as_its_turn_comes_passes_the_slot_on():
             await gate.turn(one)
 
     async with asyncio.TaskGroup() as group:
-        with gate.enter(visitor()):
+        with gate.enter(holder := visitor()):
+            await gate.turn(holder)
             waiter = group.create_task(wait())
             await asyncio.sleep(0)
         assert gate.in_flight == 1
         waiter.cancel()
     assert (gate.in_flight, gate.queue_depth) == (0, 0)
-    with gate.enter(visitor()):
+    with gate.enter(last := visitor()):
+        await gate.turn(last)
         assert gate.in_flight == 1
 
 
 async def test_deferred_requests_leave_reserved_slots_free():
     """A deferred request waits while only reserved slots are free; a realtime one behind it goes in."""
     gate = Gate(slots=2, queue_limit=2, reserved_slots=1)
-    deferred, realtime = visitor(Tier.DEFERRED), visitor()
-    with gate.enter(visitor(Tier.DEFERRED)), gate.enter(deferred), gate.enter(realtime):
-        assert deferred.turn is not None and not deferred.turn.done()
-        assert realtime.turn is None
-        assert gate.in_flight == 2
+    first, second, realtime = visitor(Tier.DEFERRED), visitor(Tier.DEFERRED), visitor()
+    async with asyncio.TaskGroup() as group:
+        with gate.enter(first), gate.enter(second), gate.enter(realtime):
+            await gate.turn(first)
+            waiting = group.create_task(gate.turn(second))
+            await asyncio.sleep(0)
+            await gate.turn(realtime)
+            assert not waiting.done()
+            assert (gate.in_flight, gate.queue_depth) == (2, 1)
+            waiting.cancel()
 
 
 def test_fail_fast_has_no_queue():
@@ -143,9 +153,20 @@ async def test_emptied_waits_for_the_last_one():
 async def test_dismissed_waiters_are_told():
     """Whoever still waits when the process must end gets an answer; who runs is not touched."""
     gate = Gate(slots=1, queue_limit=1)
-    waiting = visitor()
-    with gate.enter(visitor()), gate.enter(waiting):
-        gate.dismiss(Unavailable(code="draining"))
-        with pytest.raises(Unavailable):
-            await gate.turn(waiting)
+    holder, waiting = visitor(), visitor()
+    async with asyncio.TaskGroup() as group:
+        with gate.enter(holder), gate.enter(waiting):
+            await gate.turn(holder)
+            asleep = group.create_task(told(gate, waiting))
+            await asyncio.sleep(0)
+            gate.dismiss(Unavailable(code="draining"))
+            assert await asleep == "draining"
     assert (gate.in_flight, gate.queue_depth) == (0, 0)
+
+
+async def told(gate: Gate, one: Admission) -> str:
+    try:
+        await gate.turn(one)
+    except Unavailable as refusal:
+        return refusal.code
+    return ""
