@@ -5,12 +5,13 @@
 #   make check    formatter, linter, types, tests: what CI runs
 #   make load     put a fleet under load, a short run      make bench    the benchmark
 #   make install  .venv with what `make run` needs         make clean    remove .venv and caches
+#   make format   mend what formatter and linter can       make docs     write docs/configuration.md
 #
 # Settings go on the line: make run WORKERS=4 MODEL=base PORT=9000 (make exports what stands there)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format load bench clean
+.PHONY: help install run test check format docs load bench clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -60,6 +61,9 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.test
+	$(BIN)/python docs/write_configuration.py
 
 load: $(VENV)/.test
 	@exec $(BIN)/whisper-fleet loadtest $(ARGS)

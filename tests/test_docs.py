@@ -1,0 +1,51 @@
+"""The docs say what the code does, as far as a program can tell."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from fleet import cli, errors
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "samples").glob("*.md")])
+
+
+def test_configuration_is_up_to_date():
+    """Every setting of every record, as `make docs` writes it."""
+    path = ROOT / "docs" / "write_configuration.py"
+    spec = importlib.util.spec_from_file_location("write_configuration", path)
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    assert writer.PAGE.read_text() == writer.page(), "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    """Every relative link names a file of this project."""
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_readme_names_every_command():
+    """And no command that there is not."""
+    named = set(re.findall(r"^whisper-fleet (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert named == set(cli.offered())
+
+
+def test_behaviour_names_the_codes():
+    """Each code of the error tree stands in the table."""
+    page = (ROOT / "docs" / "behaviour.md").read_text()
+    codes = {
+        kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.FleetError)
+    }
+    assert not [code for code in codes - {"rate_limit_exceeded"} if f"`{code}`" not in page]
+
+
+def test_make_help_names_every_target():
+    """`make help` shows what the Makefile can do."""
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()) - {"help"}
+    assert targets <= set(re.findall(r"make (\w+)", text))
