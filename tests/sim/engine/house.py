@@ -57,7 +57,7 @@ class Order:
     clip: Clip = Clip.GOOD
     tenant: str = ""
     tier: Tier = Tier.REALTIME
-    name: str = ""  # equal names are equal bodies
+    name: str = ""  # equal names are equal bodies; without one it is the only one of its kind
     deadline_s: float | None = None
 
 
@@ -84,7 +84,7 @@ class Desk:
         self.budget = RetryBudget(settings.retry_share, settings.retry_least)
         self.spool = SpoolBudget(memory_bytes=1 << 20, disk_bytes=0)
         self.attempts: Counter[str] = Counter()  # by failure, or "ok"
-        self.most_retrying = 0.0  # over what was allowed at that moment; 1 is all of it
+        self.most_retrying = 0.0  # beyond a fifth of what is in flight
         limits = {"max_wait_s": settings.max_wait_s, "alpha_s": settings.order_alpha_s}
         self.admission = Admission(self.queue, self.pool, self.ticket, **limits)
         policy = POLICIES[settings.balance](self.pool, rng)
@@ -135,7 +135,7 @@ class Desk:
 
     def _job(self, order: Order, client_retries: int, on_start: Callable[[Lease], None]) -> SimJob:
         async def digest() -> str:
-            return order.name
+            return order.name or str(id(order))
 
         now = self.clock.now
         return SimJob(
@@ -158,8 +158,8 @@ class Desk:
 
     def _on_attempt(self, _job: Job, _lease: Lease, outcome: Outcome, _took_s: float) -> None:
         self.attempts[outcome.failure.name.lower() if outcome.failure else "ok"] += 1
-        allowed = max(self.budget._least, self.budget._share * (self.pool.in_flight() + len(self.queue)))
-        self.most_retrying = max(self.most_retrying, self.budget.retrying / max(1.0, allowed))
+        in_flight = self.pool.in_flight() + len(self.queue)
+        self.most_retrying = max(self.most_retrying, self.budget.retrying - self.settings.retry_share * in_flight)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
 
 from fleet.wire import LoadReport
-from router.attempt import Outcome, failure_of
+from router.attempt import Outcome, _told_when_lost, failure_of
 from router.job import Job, Reply
 from router.pool import Pool
 from router.probe import Probe
@@ -42,8 +42,8 @@ class Line:
         """Try once."""
         try:
             async with asyncio.timeout(None) as scope:
-                lease.on_lost = lambda _: self._give_up(lease, scope)
-                return await self._exchange(lease, cast(Any, job), reply)
+                with _told_when_lost(lease, scope):
+                    return await self._exchange(lease, cast(Any, job), reply)
         except TimeoutError:
             return Outcome(Failure.LOST, detail="the worker stopped answering")
         except Refused:
@@ -53,12 +53,6 @@ class Line:
             return Outcome(Failure.CONNECT, detail="cannot connect")
         except Reset:
             return Outcome(Failure.LOST, detail="reset")
-        finally:
-            lease.on_lost = None
-
-    def _give_up(self, lease: Lease, scope: asyncio.Timeout) -> None:
-        lease.on_lost = None
-        scope.reschedule(self._clock.now)
 
     async def _exchange(self, lease: Lease, job: Any, reply: Reply) -> Outcome:
         machine = self._machines[lease.worker.url]
