@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from fleet import web as fleet_web
+from router.admin import Admin
 from router.admission import Admission
 from router.api import Api
 from router.assign import Assigner
@@ -75,8 +76,9 @@ class RouterService:
         self.app.middlewares.append(self._keys.check)
         self.app.cleanup_ctx.append(self._with_session)
         self._session = _Late()
-        self._dispatcher = self._build_dispatcher()
+        self.dispatcher = self._build_dispatcher()
         self._build_api().add_routes(self.app.router)
+        Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Discovery, probes, and watching the event loop."""
@@ -88,7 +90,7 @@ class RouterService:
             interval_s=self._settings.probe_interval_s,
             timeout_s=self._settings.probe_timeout_s,
             misses_limit=self._settings.probe_misses,
-            on_change=self._dispatcher.assign,
+            on_change=self.dispatcher.assign,
             rng=self._rng,
         )
         return [self._discovery.loop(), probe.loop(), self._watch_lag()]
@@ -139,7 +141,7 @@ class RouterService:
     def _build_api(self) -> Api:
         return Api(
             self._settings,
-            self._dispatcher,
+            self.dispatcher,
             keys=self._keys,
             estimator=Estimator(),
             spool=self.spool,

@@ -37,6 +37,19 @@ class Discovery:
         """Tell the pool of the workers that need no looking up."""
         self._tell()
 
+    def add(self, url: str) -> None:
+        """One more worker, by an operator."""
+        if url not in self._fixed:
+            self._fixed.append(url)
+        self._tell()
+
+    def remove(self, url: str) -> bool:
+        """One worker less; False for one that only DNS names."""
+        is_fixed = url in self._fixed
+        self._fixed = [each for each in self._fixed if each != url]
+        self._tell()
+        return is_fixed
+
     async def loop(self) -> None:
         """Look names up for ever; returns at once if there are none."""
         while self._names:

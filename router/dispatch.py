@@ -67,7 +67,7 @@ class Dispatcher:
         self._quarantine = quarantine
         self._retry_limit = retry_limit
         self._alpha_s = alpha_s
-        self._on_attempt = on_attempt
+        self.on_attempt = on_attempt
         self._rng = rng
 
     async def serve(self, job: Job, reply: Reply) -> None:
@@ -161,7 +161,7 @@ class Dispatcher:
             job.decoded_s = outcome.audio_s
             lease.audio_s = outcome.audio_s or lease.audio_s
             self.floor.pool.succeeded(lease, now, now - started if outcome.status < 400 else 0.0)
-        self._on_attempt(job, lease, outcome, now - started)
+        self.on_attempt(job, lease, outcome, now - started)
         return outcome
 
     def _after(self, failure: Failure, lease: Lease, job: Job) -> Step:

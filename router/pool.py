@@ -17,7 +17,7 @@ from router.ejection import Circuit, Ejection
 from router.upstream import Health, Lease, Worker
 
 SIGN_OF_LIFE_S = 10  # a worker that answered something this recently is busy, not dead
-OVERDUE = 2  # times its estimate, beyond the sign of life: then even a panicking pool gives a silent lease up
+OVERDUE = 3  # a silent worker gets nothing new, but keeps what it runs for this many times the estimate
 BUSY_PAUSE_S = 0.25  # after "busy", unless a report says otherwise sooner
 PANIC_SHARE = 0.5
 EVENTS_KEPT = 100
@@ -42,11 +42,13 @@ class Pool:
 
     def set_known(self, urls: Iterable[str], now: float) -> None:
         """These are the workers now: new ones join, missing ones are drained and forgotten when idle."""
-        wanted = set(urls)
-        for url in wanted - self.workers.keys():
-            self.add(url, now)
+        wanted = dict.fromkeys(urls)  # in the order given, for the status page
+        for url in wanted:
+            if url not in self.workers:
+                self.add(url, now)
         for url, worker in list(self.workers.items()):
-            self._set_drained(worker, url not in wanted, now, "no longer listed")
+            before, worker.is_listed = worker.state, url in wanted
+            self._note_state(worker, before, now)
             if url not in wanted and not worker.leases:
                 del self.workers[url]
                 self._note(now, worker, "gone", "")
@@ -58,9 +60,10 @@ class Pool:
         self._note(now, worker, "joined", "")
         return worker
 
-    def drain(self, worker: Worker, now: float, *, is_drained: bool = True) -> None:
-        """Give it nothing new, or take that back; by an operator."""
-        self._set_drained(worker, is_drained, now, "by an operator")
+    def hold(self, worker: Worker, now: float, *, is_held: bool) -> None:
+        """Send it nothing new, or take that back: an operator's word."""
+        before, worker.is_held = worker.state, is_held
+        self._note_state(worker, before, now)
 
     # what workers say
 
@@ -95,9 +98,7 @@ class Pool:
         before = worker.state
         worker.health = Health.SILENT
         self._note_state(worker, before, now)
-        leases = set(worker.leases)
-        if self.is_panic(now):  # when most are silent, it is rather the asking that fails: only what is overdue is lost
-            leases = {lease for lease in leases if now - lease.started_at > SIGN_OF_LIFE_S + OVERDUE * lease.est_s}
+        leases = {lease for lease in worker.leases if now - lease.started_at >= OVERDUE * lease.est_s}
         self._lose(leases, f"{worker.misses} probes unanswered")
 
     # how requests went
@@ -181,12 +182,6 @@ class Pool:
     def _might_accept(self, worker: Worker) -> bool:
         says_ready = worker.report is not None and worker.report.state is WorkerState.READY
         return says_ready and worker.health in (Health.UP, Health.SILENT) and not worker.is_drained
-
-    def _set_drained(self, worker: Worker, is_drained: bool, now: float, why: str) -> None:
-        if worker.is_drained != is_drained:
-            worker.is_drained = is_drained
-            worker.since = now
-            self._note(now, worker, "drained" if is_drained else "undrained", why)
 
     def _lose(self, leases: set[Lease], why: str) -> None:
         for lease in leases:

@@ -80,7 +80,8 @@ class Worker:
     answered: int = 0  # since its process began
     heard_at: float | None = None  # last byte of an answer
     paused_until: float = 0.0  # it said busy
-    is_drained: bool = False  # by an operator, or no longer listed
+    is_listed: bool = True  # discovery still names it
+    is_held: bool = False  # an operator wants nothing new sent to it
     since: float = 0.0  # when the state last changed
     counts: dict[str, int] = field(default_factory=dict)  # requests by outcome
 
@@ -95,6 +96,11 @@ class Worker:
         if self.health is not Health.UP:
             return self.health
         return self.report.state if self.report else Health.UNKNOWN
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether it only finishes what it has."""
+        return self.is_held or not self.is_listed
 
     @property
     def slots(self) -> int:

@@ -1,0 +1,68 @@
+import time
+
+from fleet.wire import WorkerState
+from router.upstream import Health
+from tests.router.scripted import ScriptedWorker, scripted_fleet, until
+
+
+async def test_a_worker_is_asked_on_a_timer_and_never_twice_at_once():
+    """
+    One question at a time, each with the router's name.
+    """
+    async with scripted_fleet(1, probe_interval_s=0.05) as fleet:
+        asked, at_once = [], []
+        original = ScriptedWorker.load
+
+        def counting(worker):
+            asked.append(time.monotonic())
+            at_once.append(len(asked))
+            return original(worker)
+
+        fleet.workers[0].load = counting.__get__(fleet.workers[0])  # type: ignore[method-assign]
+        await until(lambda: len(asked) >= 5)
+
+        gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+        assert min(gaps) > 0.02
+
+
+async def test_a_worker_that_becomes_ready_is_used_at_once():
+    """
+    Loading workers are asked more often: nobody waits for a whole interval.
+    """
+    async with scripted_fleet(1, probe_interval_s=0.2) as fleet:
+        worker = fleet.workers[0]
+        worker.report = type(worker.report)(**{**worker.report.to_json(), "state": WorkerState.LOADING})
+        await until(lambda: not fleet.service.floor.pool.usable(time.monotonic()))
+        assert (await fleet.transcribe())[0] in (200, 503)
+
+        worker.report = type(worker.report)(**{**worker.report.to_json(), "state": WorkerState.READY})
+        await until(lambda: fleet.service.floor.pool.usable(time.monotonic()), within_s=3)
+        assert (await fleet.transcribe())[0] == 200
+
+
+async def test_a_worker_that_answers_no_probe_is_silent_and_comes_back_with_the_first_answer():
+    """
+    Three misses out, one answer in.
+    """
+    async with scripted_fleet(2) as fleet:
+        upstream = fleet.service.floor.pool.workers[fleet.workers[0].url]
+        upstream.heard_at = None
+        fleet.workers[0].answers_probes = False
+        await until(lambda: upstream.health is Health.SILENT)
+
+        fleet.workers[0].answers_probes = True
+        await until(lambda: upstream.is_ready)
+
+
+async def test_completions_keep_a_worker_in_that_is_too_busy_to_answer_probes():
+    """
+    Scenario 14: probes time out, answers come: never out.
+    """
+    async with scripted_fleet(1) as fleet:
+        (upstream,) = fleet.service.floor.pool
+        await fleet.transcribe()
+        fleet.workers[0].answers_probes = False
+        await until(lambda: upstream.misses >= 4)
+
+        assert (await fleet.transcribe())[0] == 200
+        assert upstream.is_ready

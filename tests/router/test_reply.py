@@ -1,0 +1,94 @@
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from fleet.errors import UpstreamFailed
+from router.reply import CallerReply
+
+SSE = {"Content-Type": "text/event-stream"}
+
+
+async def answered(steps) -> tuple[int, bytes, str]:
+    """What a caller receives from a handler that takes these steps on its reply."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        reply = CallerReply(request)
+        response = await steps(reply)
+        return response if response is not None else await reply.finish()
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession() as client,
+        client.get(server.make_url("/")) as response,
+    ):
+        return response.status, await response.read(), response.content_type
+
+
+async def test_a_whole_answer_is_passed_as_it_is():
+    """
+    Status, type and bytes.
+    """
+
+    async def steps(reply):
+        await reply.send(400, {"Content-Type": "application/json"}, b"{}")
+
+    assert await answered(steps) == (400, b"{}", "application/json")
+
+
+async def test_comments_are_no_content_and_events_are():
+    """
+    Until the first event the request may be tried elsewhere.
+    """
+
+    async def steps(reply):
+        await reply.keep_alive()
+        await reply.start(200, SSE)
+        await reply.write(b": waiting\n\n")
+        assert not reply.has_content
+        await reply.write(b'data: {"a":1}\n\n')
+        assert reply.has_content
+
+    status, body, _ = await answered(steps)
+    assert (status, body) == (200, b': waiting\n\n: waiting\n\ndata: {"a":1}\n\n')
+
+
+async def test_an_error_answer_on_a_stream_that_has_begun_becomes_an_event():
+    """
+    The status line is gone; the envelope still arrives.
+    """
+
+    async def steps(reply):
+        await reply.keep_alive()
+        await reply.send(400, {"Content-Type": "application/json"}, b'{"error":{}}')
+
+    assert (await answered(steps))[1] == b': waiting\n\ndata: {"error":{}}\n\n'
+
+
+async def test_a_failure_in_the_middle_of_events_is_an_event():
+    """
+    Never a silent end.
+    """
+
+    async def steps(reply):
+        await reply.start(200, SSE)
+        await reply.write(b'data: {"a":1}\n\n')
+        return await reply.fail(UpstreamFailed())
+
+    assert b'"code":"upstream_failed"' in (await answered(steps))[1]
+
+
+async def test_a_failure_in_the_middle_of_a_plain_body_cuts_the_line():
+    """
+    A client must not take half a transcript for a whole one.
+    """
+
+    async def steps(reply):
+        await reply.start(200, {"Content-Type": "text/plain"})
+        await reply.write(b"half")
+        return await reply.fail(UpstreamFailed())
+
+    with pytest.raises(aiohttp.ClientError):
+        await answered(steps)
