@@ -7,9 +7,10 @@ One model behind a bounded queue. The life of a request:
     gate        take a slot, wait for one, or be refused
     door        the way in for every protocol: turn, decode, segments, accounting
     audio, wav  bytes -> 16 kHz mono samples, in a thread
-    speech      voice activity -> windows
+    silero      how likely each 32 ms are speech
+    speech      probabilities -> regions -> windows; `edges` fits the regions' bare speech to what is heard
     batcher     windows of all running requests, turn by turn, into model calls
-    engine      faster-whisper and CTranslate2; `fake` stands in for it
+    engine      faster-whisper and CTranslate2 (`segments`, `fallback` are its pure parts); `fake` stands in for it
     transcribe  windows' results -> segments in order, streamed out as they come
 
 `window` has what passes between them, `lifecycle` the states of the process, `app` puts the parts together.

@@ -10,6 +10,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from fleet import log, serve  # noqa: E402
 from fleet.settings import SettingError, load  # noqa: E402
+from worker import memory  # noqa: E402
 from worker.settings import WorkerSettings  # noqa: E402
 
 
@@ -21,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return serve.EXIT_STARTUP
+    memory.keep_small()
     log.set_up(settings.log_level, settings.log_format)
     from worker.app import Worker  # noqa: PLC0415  settings are read before anything heavy is imported
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fleet.serve import StartupError
 from fleet.wire import Segment, Word
-from worker import fallback, segments, speech
+from worker import edges, fallback, segments, speech
 from worker.card import read_card
 from worker.fallback import Attempt
 from worker.models import catalogue
@@ -92,7 +92,8 @@ class WhisperEngine:
         if options.vad is None or self._silero is None:
             return []
         probabilities = self._silero.probabilities(samples, is_cancelled)
-        return speech.windows(speech.regions(probabilities, len(samples), options.vad), merge=options.merge_regions)
+        regions = edges.fitted(speech.regions(probabilities, len(samples), options.vad), samples)
+        return speech.windows(regions, merge=options.merge_regions)
 
     def key(self, piece: Piece) -> Hashable:
         """Equal frames, because a call takes one shape; equal prompt length, because CTranslate2 wants it."""

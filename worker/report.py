@@ -12,9 +12,11 @@ from fleet.cost import PRIORS, CostModel
 from fleet.wire import LoadReport, WorkerState
 from worker.gate import Gate
 from worker.lifecycle import Lifecycle
+from worker.models import catalogue
 from worker.settings import WorkerSettings
 from worker.window import EngineFacts
 
+GENERAL_MODEL = "; for a general model: MODEL=base make run"
 BYTES_PER_S = 32_000  # 16 kHz PCM; a guess until the clip is decoded
 
 
@@ -88,5 +90,6 @@ class Reporter:
         health = {"status": "healthy" if is_ready else str(self._lifecycle.state)}
         health |= {name: report[name] for name in names}
         if self.facts is not None and self.facts.card.description:
-            health["about"] = self.facts.card.description
+            is_embedded = self._settings.model in catalogue.EMBEDDED_NAMES
+            health["about"] = self.facts.card.description + (GENERAL_MODEL if is_embedded else "")
         return health

@@ -81,7 +81,7 @@ class Talk:
 
 
 @asynccontextmanager
-async def serving(*, wait: bool = True, **settings: Any) -> AsyncIterator[Talk]:
+async def serving(**settings: Any) -> AsyncIterator[Talk]:
     """A worker on a port of its own; stopped, and its tasks gone, at the end of the block."""
     worker = Worker(WorkerSettings(**settings))
     runner = web.AppRunner(worker.app, handler_cancellation=True, auto_decompress=False, access_log=None)
@@ -92,7 +92,7 @@ async def serving(*, wait: bool = True, **settings: Any) -> AsyncIterator[Talk]:
         async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
             loops = [group.create_task(loop) for loop in worker.loops()]
             talk = Talk(worker, http, url)
-            while wait and (await talk.get("/health"))["state"] != "ready":  # noqa: ASYNC110  asked as others ask
+            while (await talk.get("/health"))["state"] != "ready":  # noqa: ASYNC110  asked as others ask
                 await asyncio.sleep(0.01)
             yield talk
             for loop in loops:

@@ -11,7 +11,7 @@ import pytest
 import srt
 import webvtt
 
-from fleet.wire import LoadReport
+from fleet.wire import LoadReport, WorkerState
 from tests.worker import clips as make
 
 PATH = "/v1/audio/transcriptions"
@@ -135,6 +135,14 @@ async def test_an_english_only_model_refuses_translations(digits, clips):
 
 
 @pytest.mark.real
+async def test_the_embedded_model_says_what_it_cannot(digits):
+    """Nobody should take a digits model for a general one."""
+    health = await digits.get("/health")
+    assert "digits" in health["about"]
+    assert "MODEL=base" in health["about"]
+
+
+@pytest.mark.real
 async def test_sequential_decoding_has_the_same_text_where_the_model_can(digits, clips):
     """One run of digits in one window: both ways through the engine say the same."""
     response = await digits.send(clips[GEORGE], condition_on_previous_text="true")
@@ -233,8 +241,8 @@ async def test_a_stream_says_something_at_once_and_how_it_ended(serve):
 
 async def test_requests_before_the_model_is_there_are_told_to_come_back(serve):
     """503 `no_worker`; alive, but neither ready nor healthy."""
-    async with serve(model="fake:0", wait=False) as talk:
-        talk.worker._lifecycle.move("loading")
+    async with serve(model="fake:0") as talk:
+        talk.worker._lifecycle.move(WorkerState.LOADING)
         assert (await talk.send(TONE)).refusal == (503, "no_worker")
         for path, status in (("/healthz", 200), ("/readyz", 503), ("/health", 503)):
             assert (await talk.call("GET", path)).status == status, path
