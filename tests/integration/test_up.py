@@ -53,7 +53,7 @@ def test_one_core_a_worker(fleet):
 
 def test_interrupt_answers_what_is_in_flight(start_fleet):
     """Ctrl-C during a request: it is answered, the exit code is 0, and no process is left."""
-    fleet = start_fleet("--workers", "1", "--model", "fake:2")
+    fleet = start_fleet("--workers", "1", "--model", "fake:1")
     fleet.wait_ready()
     family, answers = fleet.family(), []
 
