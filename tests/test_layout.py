@@ -54,7 +54,10 @@ ENGINES = {"faster_whisper", "ctranslate2"}
 NO_TWIN = {
     "fleet/up.py": "whole fleets: tests/integration/test_up.py",
     "router/__main__.py": "started by every whole fleet",
+    "router/app.py": "builds the parts; built by every test of tests/router/test_api.py",
+    "router/job.py": "a record and a protocol; nothing in it decides",
     "worker/__main__.py": "started by every whole fleet",
+    "worker/app.py": "builds the parts; built by every test of tests/worker/test_api.py",
     "loadtest/__main__.py": "started by the load test's own tests",
 }
 
