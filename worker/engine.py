@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 
 from fleet.serve import StartupError
-from fleet.wire import Segment, Word
-from worker import edges, fallback, segments, speech
+from fleet.wire import Word
+from worker import edges, fallback, segments, sequential, speech
 from worker.card import read_card
 from worker.fallback import Attempt
 from worker.models import catalogue
@@ -109,49 +110,13 @@ class WhisperEngine:
 
     def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         """Encode, detect, decode, fall back, cut into segments."""
-        try:
+        with _device_watched():
             return self._run(pieces, is_cancelled)
-        except RuntimeError as error:
-            if any(word in str(error).lower() for word in DEVICE_LOST):
-                raise EngineBroken(str(error)) from error
-            raise
 
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """faster-whisper's own loop, a segment a step."""
-        vad = options.vad
-        found, info = self._model.transcribe(
-            samples,
-            language=self._sequential_language(samples, options),
-            task=options.task,
-            beam_size=options.beam_size,
-            temperature=list(options.temperatures),
-            compression_ratio_threshold=options.compression_ratio_threshold,
-            log_prob_threshold=options.log_prob_threshold,
-            no_speech_threshold=options.no_speech_threshold,
-            repetition_penalty=options.repetition_penalty,
-            no_repeat_ngram_size=options.no_repeat_ngram_size,
-            condition_on_previous_text=options.condition_on_previous_text,
-            initial_prompt=options.prompt,
-            hotwords=options.hotwords,
-            without_timestamps=options.without_timestamps,
-            word_timestamps=options.wants_words,
-            vad_filter=vad is not None,
-            vad_parameters=vad
-            and {
-                "threshold": vad.threshold,
-                "min_speech_duration_ms": vad.min_speech_ms,
-                "min_silence_duration_ms": vad.min_silence_ms,
-                "max_speech_duration_s": vad.max_speech_s,
-                "speech_pad_ms": vad.speech_pad_ms,
-            },
-        )
-        clip_s = len(samples) / RATE
-        for segment in found:
-            yield WindowResult(
-                segments=(_from_faster_whisper(segment, clip_s),),
-                language=info.language,
-                language_probability=info.language_probability,
-            )
+        with _device_watched():
+            yield from sequential.decode(self._model, samples, options)
 
     def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         encoded = self._encode(pieces)
@@ -297,12 +262,16 @@ class WhisperEngine:
             if not piece.options.without_timestamps:
                 draft.start, draft.end = float(one["start"]), float(one["end"])
 
-    def _sequential_language(self, samples: Samples, options: DecodeOptions) -> str | None:
-        if options.language or not options.languages or not self._model.model.is_multilingual:
-            return options.language
-        _, _, heard = self._model.detect_language(samples[: FRAMES_MAX * FRAME])
-        allowed = [language for language, _ in heard if language in options.languages]
-        return allowed[0] if allowed else None
+
+@contextmanager
+def _device_watched() -> Iterator[None]:
+    """Tell a lost device from other errors: after the one, every later call fails too."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(word in str(error).lower() for word in DEVICE_LOST):
+            raise EngineBroken(str(error)) from error
+        raise
 
 
 def _load(directory: Path, device: str, compute_type: str, threads: int) -> Any:
@@ -350,24 +319,3 @@ def _attempt(generated: Any, temperature: float, tokenizer: Any) -> Attempt:
 def _words(found: Sequence[dict[str, Any]]) -> Iterator[Word]:
     for one in found:
         yield Word(one["word"], float(one["start"]), float(one["end"]), float(one["probability"]))
-
-
-def _from_faster_whisper(segment: Any, clip_s: float) -> Segment:
-    words = None
-    if segment.words is not None:
-        aligned = (Word(one.word, float(one.start), float(one.end), float(one.probability)) for one in segment.words)
-        words = segments.clamped(aligned, clip_s)
-    start = min(max(0.0, segment.start), clip_s)
-    return Segment(
-        id=0,
-        seek=segment.seek,
-        start=start,
-        end=min(max(start, segment.end), clip_s),
-        text=segment.text,
-        tokens=tuple(segment.tokens),
-        temperature=segment.temperature or 0.0,
-        avg_logprob=segment.avg_logprob,
-        compression_ratio=segment.compression_ratio,
-        no_speech_prob=segment.no_speech_prob,
-        words=words,
-    )
