@@ -68,6 +68,8 @@ class Banner:
 
     def on_line(self, name: str, line: str) -> None:
         """A service's own log line. JSON goes on untouched, for the program that reads it."""
+        if self._spinner is not None and line.startswith("error: "):
+            return  # it ends the start, and is said once, as the reason
         _, is_info, said = line.partition(" info ")
         if self._spinner is not None and self._console.is_terminal and is_info:
             self._spinner.update(Text(f"{name}: {said.partition(': ')[2]} ..."))  # what a long start is busy with

@@ -57,7 +57,8 @@ async def _up(fleet: FleetPlan, banner: Banner) -> int:
         first = _first(failures)
         banner.error(str(first))
         code = first.code
-    banner.stopped()
+    if code == EXIT_OK:
+        banner.stopped()
     return code
 
 

@@ -71,3 +71,13 @@ def test_lines_of_services(said, capsys):
     banner.on_line("worker-1", "[red]hello")
     banner.on_line("worker-1", '{"level": "info"}')
     assert capsys.readouterr().err == 'worker-1  [red]hello\n{"level": "info"}\n'
+
+
+def test_reason_of_a_failed_start_is_said_once(said, capsys):
+    """Each worker says it for itself; the banner says it as the reason, and only then."""
+    banner, _ = said
+    with banner.starting(fleet_of()):
+        banner.on_line("worker-1", "error: no such model")
+    banner.error("worker-1: no such model")
+    banner.on_line("worker-1", "error: later")
+    assert capsys.readouterr().err == "error: worker-1: no such model\nworker-1  error: later\n"
