@@ -96,7 +96,7 @@ class Client:
                 return _answer(response.status_code, response, bytes(response.read()))
         except TimeoutError:
             return Answer(0, "timeout", {})
-        except Exception as error:  # noqa: BLE001  the edge to the network: whatever fails there is an outcome
+        except Exception as error:  # the edge to the network: whatever fails there is an outcome
             return Answer(0, type(error).__name__, {})
 
     def _body(self, clip: Clip) -> bytes:

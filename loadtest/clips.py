@@ -88,7 +88,8 @@ def _joined(name: str, kind: str, parts: list[Clip], length_s: float, rng: Rando
 
 def _frames(wav: bytes) -> bytes:
     with wave.open(BytesIO(wav)) as clip:
-        return clip.readframes(clip.getnframes())
+        frames: bytes = clip.readframes(clip.getnframes())
+        return frames
 
 
 def _wav(frames: bytes) -> bytes:

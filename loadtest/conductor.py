@@ -24,7 +24,6 @@ IN_FLIGHT_MOST = 2000  # calls at once in an open loop; past it a call is an err
 RAMP_S = 1.0  # of a closed loop: until every client has sent its first call
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A call in flight, as far as it is known before it ended."""

@@ -2,7 +2,7 @@
 Faults on a timeline: `kill:1@20`, `stall:2@20+5`, `slow:1@30+10`, `drain:2@40`, with commas between.
 
 Seconds count from the run's start, as the report's time axis does. Which process is the worker's is found by its
-command line among this process's own children, so that nothing else can be hit.
+minder, among this process's own children, so that nothing else can be hit.
 """
 
 import asyncio
@@ -14,13 +14,15 @@ from enum import StrEnum
 
 import psutil
 
-from fleet.child import ChildSpec
+from fleet.child import MINDER, ChildSpec
 from fleet.settings import SettingError
 
 DUTY_S = 0.2  # a slowed worker is held for three quarters of every such span
 DEFAULT_LENGTH_S = 2.0
 
-FORM = re.compile(r"(?P<kind>kill|stall|slow|drain):(?P<worker>\d+)@(?P<at>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?")
+FORM = re.compile(
+    r"(?P<kind>kill|stall|slow|drain):(?P<worker>\d+)@(?P<at>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?"
+)
 
 
 class FaultKind(StrEnum):
@@ -70,11 +72,13 @@ async def inject(fault: Fault, spec: ChildSpec) -> None:
 
 
 def service_of(spec: ChildSpec) -> psutil.Process | None:
-    """The service itself, not the minder that stands before it."""
+    """The service behind its minder; by the minder's command line, for nginx rewrites its own."""
+    command = list(spec.command)
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.cmdline() == list(spec.command):
-                return process
+            line = process.cmdline()
+            if str(MINDER) in line and line[-len(command) :] == command:
+                return next(iter(process.children()), None)
         except psutil.Error:
             continue
     return None
@@ -95,7 +99,7 @@ def _parsed(text: str) -> Fault:
     found = FORM.fullmatch(text)
     if found is None:
         raise SettingError(
-            f"FAULTS takes kind:worker@second, such as kill:1@20 or stall:2@30+5 (kill, stall, slow, drain); not {text!r}."
+            f"FAULTS takes kill, stall, slow or drain:WORKER@SECOND[+LENGTH], such as stall:2@30+5; not {text!r}."
         )
     length_s = float(found["length"] or DEFAULT_LENGTH_S)
     return Fault(FaultKind(found["kind"]), int(found["worker"]), float(found["at"]), length_s)

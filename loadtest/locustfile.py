@@ -25,7 +25,10 @@ from loadtest.outcome import Ending, Heading, Outcome
 from loadtest.recorder import Checker, Recorder, Texts
 from loadtest.scenarios import DEFAULT_MANNERS, DEFAULT_MIX, SCENARIOS, Scale
 
-MANNERS = {**{each: (each,) for each in Manners}, "both": (Manners.PATIENT, Manners.HASTY)}
+MANNERS: dict[str, tuple[Manners, ...]] = {
+    **{each: (each,) for each in Manners},
+    "both": (Manners.PATIENT, Manners.HASTY),
+}
 
 
 @events.init_command_line_parser.add_listener
@@ -60,9 +63,7 @@ class Stage:
         options: Namespace = environment.parsed_options
         mix = DEFAULT_MIX.get(options.scenario, "short") if options.mix == "auto" else options.mix
         manners = DEFAULT_MANNERS.get(options.scenario, "none") if options.manners == "auto" else options.manners
-        made = clips.load(
-            Path(options.samples), medium_s=options.medium_s, long_s=options.long_s, seed=options.seed
-        )
+        made = clips.load(Path(options.samples), medium_s=options.medium_s, long_s=options.long_s, seed=options.seed)
         self.recorder = _recorder(options, environment.host, mix)
         self.conductor = Conductor(
             SCENARIOS[options.scenario](Scale(step_s=options.step_s, soak_s=options.soak_s, clients=options.clients)),
@@ -140,7 +141,7 @@ def _extend_pages(environment: Any, **_: Any) -> None:
 
 
 def _recorder(options: Namespace, url: str, mix: str) -> Recorder:
-    file = Path(options.record).open("w") if options.record else None
+    file = Path(options.record).open("w") if options.record else None  # noqa: SIM115  the recorder closes it
     heading = Heading(scenario=options.scenario, url=url, seed=options.seed, mix=mix, began_s=time.monotonic())
     return Recorder(file, heading, Checker(Texts(options.texts)))
 

@@ -7,7 +7,7 @@ Capacity is measured, not assumed: a closed loop that keeps every slot busy, rig
 from collections.abc import Callable
 from dataclasses import dataclass
 
-WARM_S = 3.0
+WARM_S = 3.0  # at most
 SINGLE_LOADS = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
 SCALING_LOADS = (0.5, 0.7, 0.85, 0.95)
 MIXED_LOAD = 0.85
@@ -37,14 +37,14 @@ class Scale:
     clients: int
 
 
-def warm_up() -> Phase:
+def warm_up(scale: Scale) -> Phase:
     """One client; connections, caches and what the router learns of the workers are not measured."""
-    return Phase(name="warm-up", length_s=WARM_S, clients=2, is_measured=False)
+    return Phase(name="warm-up", length_s=min(WARM_S, scale.step_s), clients=2, is_measured=False)
 
 
-def saturate(scale: Scale) -> Phase:
+def saturate(scale: Scale, steps: int = 1) -> Phase:
     """Every slot busy and a call waiting for each: what this fleet can do."""
-    return Phase(name="saturate", length_s=scale.step_s, clients=scale.clients, sets_capacity=True)
+    return Phase(name="saturate", length_s=steps * scale.step_s, clients=scale.clients, sets_capacity=True)
 
 
 def at(load: float, length_s: float, *, name: str = "", settles: bool = True) -> Phase:
@@ -54,23 +54,23 @@ def at(load: float, length_s: float, *, name: str = "", settles: bool = True) ->
 
 def single(scale: Scale) -> list[Phase]:
     """Find the knee: latency over load, in steps, past capacity."""
-    return [warm_up(), saturate(scale), *(at(load, scale.step_s) for load in SINGLE_LOADS)]
+    return [warm_up(scale), saturate(scale, 2), *(at(load, scale.step_s) for load in SINGLE_LOADS)]
 
 
 def scaling(scale: Scale) -> list[Phase]:
     """What this many workers can do, and the latency on the way there."""
-    return [warm_up(), saturate(scale), *(at(load, scale.step_s) for load in SCALING_LOADS)]
+    return [warm_up(scale), saturate(scale, 2), *(at(load, scale.step_s) for load in SCALING_LOADS)]
 
 
 def mixed(scale: Scale) -> list[Phase]:
-    """Short beside long at a load that leaves little room for mistakes; three steps long, for long clips are rare."""
-    return [warm_up(), saturate(scale), at(MIXED_LOAD, 3 * scale.step_s)]
+    """Short beside long at a load that leaves little room for mistakes; three steps each, for long clips are rare."""
+    return [warm_up(scale), saturate(scale, 3), at(MIXED_LOAD, 3 * scale.step_s)]
 
 
 def overload(scale: Scale) -> list[Phase]:
     """Three times what it can do, then back: what is refused, what is still served, how soon it recovers."""
     return [
-        warm_up(),
+        warm_up(scale),
         saturate(scale),
         at(0.5, scale.step_s, name="before", settles=False),
         at(OVERLOAD, scale.step_s, name="overload", settles=False),
@@ -80,7 +80,7 @@ def overload(scale: Scale) -> list[Phase]:
 
 def soak(scale: Scale) -> list[Phase]:
     """A comfortable load for long: nothing may creep."""
-    return [warm_up(), saturate(scale), at(SOAK_LOAD, scale.soak_s)]
+    return [warm_up(scale), saturate(scale), at(SOAK_LOAD, scale.soak_s)]
 
 
 def everything(scale: Scale) -> list[Phase]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleet.settings import SettingError, setting
 from loadtest.clips import MIXES, SAMPLES
+from loadtest.measure import WRONG_ABOVE
 from loadtest.target import NGINX, ROUTER
 
 SCRIPTED = "fake:"  # engines that make words up
@@ -22,7 +23,9 @@ class LoadtestSettings:
     url: str = setting("", "what to put under load; unset: a fleet that is started for it")
     workers: tuple[str, ...] = setting((), "fleet sizes, comma-separated; unset: 1, 2, 4 .. up to the cores")
     model: str = setting(
-        "spoken-digits", "model of the workers, as for `up`; fake:SECONDS to load the balancer alone", also=("MODEL_SIZE",)
+        "spoken-digits",
+        "model of the workers, as for `up`; fake:SECONDS to load the balancer alone",
+        also=("MODEL_SIZE",),
     )
     balancer: tuple[str, ...] = setting((ROUTER,), "router, nginx, or both with a comma, one after the other")
     faults: tuple[str, ...] = setting((), "kill:1@20,stall:2@30+5,slow:1@40+10,drain:2@60: worker, second, length")
@@ -38,7 +41,9 @@ class LoadtestSettings:
         "check words against what is said (known) or against the first answer (same)",
         choices=("auto", "known", "same", "off"),
     )
-    wrong_above: float = setting(0.0, "word errors per word past which an answer is wrong", unit="ratio", least=0)
+    wrong_above: float = setting(
+        WRONG_ABOVE, "word errors per word past which an answer is wrong", unit="ratio", least=0
+    )
 
     clients: int = setting(0, "clients that keep every slot busy; 0: two a worker, 8 for a URL", least=0, most=2000)
     capacity: float = setting(0, "what is taken for full load; 0: measured first", unit="requests/s", least=0)
@@ -64,7 +69,9 @@ class LoadtestSettings:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             return tuple(2**power for power in range(cores.bit_length()))
         if not all(text.isdigit() and 0 < int(text) <= 256 for text in self.workers):
-            raise SettingError(f"WORKERS must be whole numbers from 1 to 256 with commas; it is {','.join(self.workers)}.")
+            raise SettingError(
+                f"WORKERS must be whole numbers from 1 to 256 with commas; it is {','.join(self.workers)}."
+            )
         return tuple(sorted({int(text) for text in self.workers}))
 
     def balancers(self) -> tuple[str, ...]:

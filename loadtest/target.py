@@ -32,7 +32,7 @@ class Target:
 
 @asynccontextmanager
 async def started(workers: int, model: str, balancer: str) -> AsyncIterator[Target]:
-    """A fleet on free ports of this machine, ready; gone after the block. Raises StartupError, or ServiceFailed in a group."""
+    """A fleet on free ports of this machine, ready; gone after the block. Raises StartupError and ServiceFailed."""
     wanted = UpSettings(workers=workers, model=model, port=0)
     with tempfile.TemporaryDirectory(prefix="whisper-fleet-") as folder, held_ports("127.0.0.1", 0, workers) as ports:
         fleet = plan(wanted, ports, {"LOG_LEVEL": "warning", **os.environ})
@@ -51,14 +51,14 @@ def _behind_nginx(fleet: FleetPlan, ports: Ports, folder: Path) -> FleetPlan:
 async def _kept(fleet: FleetPlan) -> AsyncIterator[None]:
     """Keep all of it running for the length of the block."""
     async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        keepers = [
-            Keeper(spec, http=http, on_event=_tell, on_line=_pass_on) for spec in (*fleet.workers, fleet.router)
-        ]
-        services = [group.create_task(keeper.run()) for keeper in keepers]
+        keepers = [Keeper(spec, http=http, on_event=_tell, on_line=_pass_on) for spec in (*fleet.workers, fleet.router)]
+        services = []
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                for keeper in keepers:
-                    await keeper.ready.wait()
+                for some in (keepers[:-1], keepers[-1:]):  # nginx, started first, logs that nobody is there yet
+                    services += [group.create_task(keeper.run()) for keeper in some]
+                    for keeper in some:
+                        await keeper.ready.wait()
             for keeper in keepers:
                 keeper.fleet_is_ready()
             yield
