@@ -81,8 +81,12 @@ class Queue:
         return len(self._waiting) >= self.limit
 
     def is_full_for(self, tenant: str) -> bool:
-        """Whether this tenant must not add one. Who has nothing waiting finds a place beside those who filled it."""
-        return self.is_full and (not tenant or any(waiting.tenant == tenant for waiting in self._waiting))
+        """Whether this tenant may add none: it is full and has the tenant's share already, or is full twice over."""
+        if not self.is_full:
+            return False
+        counts = self.by_tenant()
+        share = self.limit / len({tenant, *counts})
+        return counts.get(tenant, 0) >= share or len(self) >= 2 * self.limit
 
     def add(self, waiting: Waiting) -> None:
         """Put a request in its place. The caller has asked whether there is room."""

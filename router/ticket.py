@@ -10,6 +10,8 @@ from random import Random
 
 from fleet.errors import RETRY_AFTER_MAX_S, RETRY_AFTER_MIN_S, jittered
 
+CAPPED_FROM = 2 / 3  # of the longest Retry-After: where those begin whose turn is later than that
+
 
 class Ticket:
     """The horizon: the moment at which the next refused caller would find room."""
@@ -26,7 +28,10 @@ class Ticket:
         brings.
         """
         self._horizon = max(self._horizon, now + room_in_s) + turn_s
-        return min(RETRY_AFTER_MAX_S, max(RETRY_AFTER_MIN_S, jittered(self._horizon - now, self._rng)))
+        wait_s = jittered(self._horizon - now, self._rng)
+        if wait_s > RETRY_AFTER_MAX_S:  # whoever is beyond what clients honour must not come back in one second
+            wait_s = RETRY_AFTER_MAX_S * self._rng.uniform(CAPPED_FROM, 1)
+        return max(RETRY_AFTER_MIN_S, wait_s)
 
     def ahead_s(self, now: float) -> float:
         """How far the horizon lies ahead, for the status page."""

@@ -90,14 +90,16 @@ def test_work_ahead_of_a_tenant_is_what_would_really_go_first():
 
 def test_a_tenant_cannot_fill_the_queue_for_others():
     """
-    Who has nothing waiting finds one place more; callers without keys are all one tenant and find none.
+    Beside a tenant that has filled it, others find places up to their share, and twice the limit is the end.
     """
-    queue = Queue(2)
-    queue.add(waiting(tenant="flood"))
-    queue.add(waiting(tenant="flood"))
-
+    queue = Queue(4)
+    for _ in range(4):
+        queue.add(waiting(tenant="flood"))
     assert queue.is_full_for("flood")
-    assert queue.is_full_for("")
-    assert not queue.is_full_for("modest")
-    queue.add(waiting(tenant="modest"))
+
+    for tenant in ("modest", "modest", "third", "fourth"):
+        assert not queue.is_full_for(tenant)
+        queue.add(waiting(tenant=tenant))
+
     assert queue.is_full_for("modest")
+    assert queue.is_full_for("fifth")

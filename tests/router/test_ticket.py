@@ -24,5 +24,5 @@ def test_no_caller_is_sent_away_for_more_than_a_minute():
     """
     ticket = Ticket(Random(1))
 
-    assert ticket.refuse(0, room_in_s=10_000, turn_s=1) == 60
+    assert 40 <= ticket.refuse(0, room_in_s=10_000, turn_s=1) <= 60
     assert ticket.refuse(50_000, room_in_s=0, turn_s=0) == 1
