@@ -118,8 +118,9 @@ class Desk:
             max_s=self.settings.eject_max_s,
         )
 
-    async def loop(self) -> None:
-        """Probe for ever."""
+    async def loop(self, after_s: float = 0.0) -> None:
+        """Probe for ever; several routers do not do it in step."""
+        await asyncio.sleep(after_s)
         await self._probe.loop()
 
     async def post(self, order: Order, *, client_retries: int = 0, on_start: Callable[[Lease], None]) -> SimJob:
@@ -208,8 +209,9 @@ async def open_house(
         rng = Random(seed * 100 + number)
         house.desks.append(Desk(settings, house.machines, clock, rng, f"r{number + 1}"))
     async with asyncio.TaskGroup() as group:
-        loops = [group.create_task(desk.loop()) for desk in house.desks]
-        await asyncio.sleep(0.01)
+        offsets = [number * 0.2 / routers for number in range(routers)]  # of the probe's tick of 0.2 s
+        loops = [group.create_task(desk.loop(after_s)) for desk, after_s in zip(house.desks, offsets, strict=True)]
+        await asyncio.sleep(offsets[-1] + 0.01)
         yield house
         for loop in loops:
             loop.cancel()
