@@ -18,6 +18,7 @@ from fleet import settings
 from fleet.child import running
 from fleet.serve import EXIT_OK, EXIT_STARTUP, StartupError
 from fleet.supervise import ServiceFailed
+from loadtest import clips, faults
 from loadtest.clips import NoClips
 from loadtest.report import Report, report_of, table, to_json
 from loadtest.run import GeneratorFailed, generator_spec
@@ -39,11 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = EXIT_OK
     try:
         wanted = settings.load(LoadtestSettings, os.environ, arguments, prog="whisper-fleet loadtest [SCENARIO]")
-        wanted.sizes(), wanted.balancers()
+        _check(wanted)
         code = asyncio.run(_pages(scenario, wanted) if wanted.ui else _run(scenario, wanted, arguments))
     except* (settings.SettingError, StartupError, ServiceFailed, GeneratorFailed, NoClips) as group:
         code = _fail(str(_first(group)), EXIT_STARTUP)
     return code
+
+
+def _check(wanted: LoadtestSettings) -> None:
+    """Whatever is wrong with the settings is said before a fleet is started for them."""
+    wanted.sizes()
+    wanted.balancers()
+    faults.parsed(wanted.faults)
+    clips.load(Path(wanted.samples), medium_s=wanted.medium_s, long_s=wanted.long_s, seed=wanted.seed)
 
 
 async def _run(scenario: str, wanted: LoadtestSettings, arguments: Sequence[str]) -> int:
