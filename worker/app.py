@@ -100,7 +100,7 @@ class Worker:
 def build_engine(settings: WorkerSettings) -> Engine:
     """The scripted engine for `fake:SECONDS`, else the real one, which takes half a second to import."""
     if settings.scripted_s is not None:
-        return fake.ScriptedEngine(settings.model, settings.scripted_s)
+        return fake.ScriptedEngine(settings.model, *settings.scripted_s)
     from worker.engine import WhisperEngine  # noqa: PLC0415
 
     return WhisperEngine(settings)

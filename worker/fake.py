@@ -1,5 +1,6 @@
 """
 The scripted engine, `fake:SECONDS`: no model, any bytes as audio, a fixed time a clip, the same text every time.
+`fake:SECONDS+PER_AUDIO_SECOND` takes longer for longer clips.
 
 For tests, for the CI of other people's clients, and for measuring routers without burning a CPU.
 """
@@ -28,8 +29,8 @@ STEP_S = 0.02  # how soon a cancelled clip is noticed
 class ScriptedEngine:
     """Sleeps in the engine's thread where a model would compute."""
 
-    def __init__(self, model: str, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, model: str, seconds: float, per_audio_s: float = 0.0) -> None:
+        self._seconds, self._per_audio_s = seconds, per_audio_s
         self.device = "cpu"
         self.facts = EngineFacts(
             model=model,
@@ -56,7 +57,8 @@ class ScriptedEngine:
 
     def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         """Take a window's share of the time, or stop early when nobody waits any more."""
-        until = time.monotonic() + self._seconds / WINDOWS
+        audio_s = sum(piece.window.end - piece.window.start for piece in pieces) / RATE
+        until = time.monotonic() + self._seconds / WINDOWS + self._per_audio_s * audio_s
         while (left := until - time.monotonic()) > 0 and not is_cancelled():
             time.sleep(min(left, STEP_S))
         return [_result(piece) for piece in pieces]

@@ -95,17 +95,22 @@ class WorkerSettings:
         return self.worker_id or f"{socket.gethostname()}:{self.port}"
 
     @property
-    def scripted_s(self) -> float | None:
-        """Seconds a clip for `fake:SECONDS`; None for a real model. Raises SettingError for a bad number."""
+    def scripted_s(self) -> tuple[float, float] | None:
+        """
+        Seconds a clip, and per second of audio beside, for `fake:SECONDS` and `fake:SECONDS+PER_AUDIO_SECOND`.
+
+        None for a real model. Raises SettingError for a bad number.
+        """
         if not self.model.startswith(SCRIPTED_PREFIX):
             return None
+        fixed, _, per_audio_s = self.model.removeprefix(SCRIPTED_PREFIX).partition("+")
         try:
-            seconds = float(self.model.removeprefix(SCRIPTED_PREFIX))
+            numbers = float(fixed), float(per_audio_s or 0)
         except ValueError as error:
-            raise SettingError("MODEL must be fake:SECONDS, such as fake:0.2.") from error
-        if not 0 <= seconds <= 3600:
+            raise SettingError("MODEL must be fake:SECONDS, such as fake:0.2, or fake:0.02+0.01.") from error
+        if not all(0 <= number <= 3600 for number in numbers):
             raise SettingError("MODEL fake:SECONDS takes 0 to 3600 seconds.")
-        return seconds
+        return numbers
 
     @property
     def threads(self) -> int:

@@ -26,9 +26,10 @@ def test_slots_have_two_names_and_depend_on_the_device():
 
 def test_scripted_engine_is_told_by_its_name():
     """`fake:0.2` takes 0.2 s a clip; a bad number is a bad setting."""
-    assert read(MODEL="fake:0.2").scripted_s == 0.2
+    assert read(MODEL="fake:0.2").scripted_s == (0.2, 0)
+    assert read(MODEL="fake:0.2+0.01").scripted_s == (0.2, 0.01)
     assert read().scripted_s is None
-    for name in ("fake:soon", "fake:-1", "fake:nan"):
+    for name in ("fake:soon", "fake:-1", "fake:nan", "fake:1+x"):
         with pytest.raises(SettingError, match="MODEL"):
             _ = read(MODEL=name).scripted_s
 
