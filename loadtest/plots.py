@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from loadtest.report import Report, RunReport
+from loadtest.scenarios import LADDER
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#222222",
@@ -149,7 +150,7 @@ def _figure(size: tuple[float, float]) -> tuple[Figure, Any]:
 
 def _ladder(run: RunReport) -> list[Any]:
     """The phases of rising load."""
-    return [row.figures for row in run.rows if row.figures.kind == "all" and row.figures.phase.startswith("load ")]
+    return [row.figures for row in run.rows if row.figures.kind == "all" and row.figures.phase.startswith(LADDER)]
 
 
 def _kinds(run: RunReport) -> dict[str, float]:

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from loadtest.measure import Figures, Point, Second, all_figures, by_second, efficiency, knee
 from loadtest.scale import Leg
-from loadtest.usage import cores_used
+from loadtest.scenarios import LADDER, SATURATE
+from loadtest.usage import OTHERS, cores_used
 
-SATURATE = "saturate"
 LAG_MOST_S = 0.1  # a generator later than this measures itself
+OTHERS_MOST = 0.2  # cores that other programs may use beside a run before it is worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +121,15 @@ def complaints(runs: Sequence[RunReport], scaling: Sequence[ScalingPoint], least
 
 
 def warnings(runs: Sequence[RunReport]) -> list[str]:
-    """Where the load generator, not the fleet, may have been measured; and what a cache answered."""
+    """Where the load generator, other programs or a cache, not the fleet, may have been measured."""
     found = []
     for run in runs:
-        for figures in (row.figures for row in run.rows if row.figures.kind == "all"):
+        for row in (row for row in run.rows if row.figures.kind == "all"):
+            figures = row.figures
+            if row.cores.get(OTHERS, 0.0) > OTHERS_MOST and run.model:
+                found.append(
+                    f"{run.title}, {figures.phase}: other programs used {row.cores[OTHERS]:.2f} cores beside it"
+                )
             lag_s = figures.generator_lag_s.p99
             if lag_s is not None and lag_s > LAG_MOST_S:
                 found.append(
@@ -183,7 +189,7 @@ def _run(leg: Leg, wrong_above: float) -> RunReport:
     ladder = [
         Point(each.load * record.phases[-1].capacity_per_s, each.latency_s.p95)
         for each in found
-        if each.kind == "all" and each.phase.startswith("load ") and each.latency_s.p95
+        if each.kind == "all" and each.phase.startswith(LADDER) and each.latency_s.p95
     ]
     return RunReport(
         title=stop.title,

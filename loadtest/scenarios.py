@@ -13,6 +13,7 @@ SCALING_LOADS = (0.5, 0.7, 0.85, 0.95)
 MIXED_LOAD = 0.85
 OVERLOAD = 3.0
 SOAK_LOAD = 0.6
+SATURATE, LADDER = "saturate", "load "  # names that figures are found by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +45,12 @@ def warm_up(scale: Scale) -> Phase:
 
 def saturate(scale: Scale, steps: int = 1) -> Phase:
     """Every slot busy and a call waiting for each: what this fleet can do."""
-    return Phase(name="saturate", length_s=steps * scale.step_s, clients=scale.clients, sets_capacity=True)
+    return Phase(name=SATURATE, length_s=steps * scale.step_s, clients=scale.clients, sets_capacity=True)
 
 
 def at(load: float, length_s: float, *, name: str = "", settles: bool = True) -> Phase:
-    """An open loop at a share of capacity."""
-    return Phase(name=name or f"load {load:.2f}", length_s=length_s, load=load, settles=settles)
+    """An open loop at a share of capacity; without a name of its own it is a step of the ladder."""
+    return Phase(name=name or f"{LADDER}{load:.2f}", length_s=length_s, load=load, settles=settles)
 
 
 def single(scale: Scale) -> list[Phase]:
@@ -64,7 +65,7 @@ def scaling(scale: Scale) -> list[Phase]:
 
 def mixed(scale: Scale) -> list[Phase]:
     """Short beside long at a load that leaves little room for mistakes; three steps each, for long clips are rare."""
-    return [warm_up(scale), saturate(scale, 3), at(MIXED_LOAD, 3 * scale.step_s)]
+    return [warm_up(scale), saturate(scale, 3), at(MIXED_LOAD, 3 * scale.step_s, name="mixed")]
 
 
 def overload(scale: Scale) -> list[Phase]:
@@ -80,7 +81,7 @@ def overload(scale: Scale) -> list[Phase]:
 
 def soak(scale: Scale) -> list[Phase]:
     """A comfortable load for long: nothing may creep."""
-    return [warm_up(scale), saturate(scale), at(SOAK_LOAD, scale.soak_s)]
+    return [warm_up(scale), saturate(scale), at(SOAK_LOAD, scale.soak_s, name="soak")]
 
 
 def everything(scale: Scale) -> list[Phase]:

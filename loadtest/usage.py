@@ -8,7 +8,7 @@ import psutil
 from fleet.child import ChildSpec
 from loadtest.faults import service_of
 
-GENERATOR, BALANCER, WORKERS = "generator", "balancer", "workers"
+GENERATOR, BALANCER, WORKERS, OTHERS = "generator", "balancer", "workers", "others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Meter:
     def read(self, at_s: float) -> None:
         """Take a sample."""
         cpu_s = {part: sum(_cpu_s(spec) for spec in specs) for part, specs in self.parts.items()}
+        cpu_s[OTHERS] = _machine_cpu_s() - sum(cpu_s.values())
         self.samples.append(Sample(at_s, cpu_s))
 
 
@@ -36,6 +37,12 @@ def cores_used(before: Sample, after: Sample) -> dict[str, float]:
     """Cores that each part kept busy between two samples; a process that ended in between takes its share with it."""
     length_s = max(0.001, after.at_s - before.at_s)
     return {part: max(0.0, after.cpu_s[part] - before.cpu_s[part]) / length_s for part in after.cpu_s}
+
+
+def _machine_cpu_s() -> float:
+    """What all processes of this machine used since it started."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _cpu_s(spec: ChildSpec) -> float:

@@ -60,7 +60,7 @@ def test_the_fleet_tells_how_long_calls_waited(runs: dict[str, tuple[int, str, P
     X-Fleet-Queue-Ms of every answer, and which worker gave it.
     """
     report = json.loads((runs["router"][2] / "report.json").read_text())
-    figures = next(row["figures"] for row in report["runs"][0]["rows"] if row["figures"]["phase"] == "load 0.60")
+    figures = next(row["figures"] for row in report["runs"][0]["rows"] if row["figures"]["phase"] == "soak")
 
     assert figures["queue_s"]["n"] == figures["calls"] > 10
     assert set(figures["workers"]) == {"worker-1", "worker-2"}
@@ -74,7 +74,7 @@ def test_nginx_stands_in_the_routers_place(runs: dict[str, tuple[int, str, Path]
     """
     code, text, folder = runs["nginx"]
     report = json.loads((folder / "report.json").read_text())
-    figures = next(row["figures"] for row in report["runs"][0]["rows"] if row["figures"]["phase"] == "load 0.60")
+    figures = next(row["figures"] for row in report["runs"][0]["rows"] if row["figures"]["phase"] == "soak")
 
     assert code == 0, text
     assert report["runs"][0]["balancer"] == "nginx"

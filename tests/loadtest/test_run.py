@@ -106,7 +106,7 @@ def test_a_stall_of_two_seconds_is_in_the_open_loops_p99(records: dict[str, Reco
     """
     Calls went on being due while the server stood still, and count from then: P99 is nearly the whole stall.
     """
-    found = phase(records["stalls"], "load 0.60")
+    found = phase(records["stalls"], "soak")
 
     assert found.latency_s.p50 is not None and found.latency_s.p50 < 0.5
     assert found.latency_s.p99 is not None and 1.6 < found.latency_s.p99 < 4
@@ -118,9 +118,9 @@ def test_the_open_loop_kept_to_its_plan_through_the_stall(records: dict[str, Rec
     No half second of the stall is without calls: the answers that did not come held nothing up.
     """
     record = records["stalls"]
-    span = next(span for span in record.phases if span.phase == "load 0.60")
+    span = next(span for span in record.phases if span.phase == "soak")
     sent = [call.sent_s for call in record.outcomes if call.phase == span.phase]
-    lag = phase(record, "load 0.60").generator_lag_s.p95
+    lag = phase(record, "soak").generator_lag_s.p95
 
     gaps = [later - earlier for earlier, later in zip(sorted(sent), sorted(sent)[1:], strict=False)]
     assert max(gaps) < 1.0
