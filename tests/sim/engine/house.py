@@ -68,6 +68,7 @@ class Silence:
     status = 0
 
     async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        assert not self.status, "a caller is answered once"
         self.status = status
 
     async def start(self, status: int, headers: dict[str, str]) -> None: ...
