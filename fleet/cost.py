@@ -1,7 +1,7 @@
 """What a clip costs: seconds of compute = fixed + rtf x seconds of audio, learned from what was seen (core: no I/O)."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 SAMPLES = 50  # what came before the last fifty clips no longer tells about the next
@@ -43,7 +43,7 @@ class CostModel:
         if not self.is_learned:
             return self.prior
         if self._fit is None:
-            self._fit = fit(self._seen)
+            self._fit = fit(self._seen, self.prior)
         return self._fit
 
     def learn(self, audio_s: float, compute_s: float) -> None:
@@ -52,20 +52,22 @@ class CostModel:
         self._fit = None
 
 
-def fit(seen: Sequence[tuple[float, float]] | deque[tuple[float, float]]) -> Cost:
+def fit(seen: Collection[tuple[float, float]], prior: Cost) -> Cost:
     """
     The least-squares line through (audio_s, compute_s), neither part negative.
 
-    Clips of about one length cannot tell fixed from proportional cost: then it is all proportional.
+    Clips of about one length cannot tell fixed from proportional cost; then the prior's proportional part is kept, as
+    far as the clips allow it. (To call it all proportional would say that an hour takes a day, after clips of 0.1 s.)
     """
     n = len(seen)
     mean_x = sum(x for x, _ in seen) / n
     mean_y = sum(y for _, y in seen) / n
     var = sum((x - mean_x) ** 2 for x, _ in seen) / n
-    if var < 0.01 * mean_x**2 or var == 0:
-        return Cost(0.0, max(RTF_LEAST, mean_y / mean_x)) if mean_x > 0 else Cost(mean_y, RTF_LEAST)
-    rtf = sum((x - mean_x) * (y - mean_y) for x, y in seen) / n / var
-    rtf = min(max(RTF_LEAST, rtf), max(RTF_LEAST, mean_y / mean_x))
+    slope = (
+        prior.rtf if var < 0.01 * mean_x**2 or var == 0 else sum((x - mean_x) * (y - mean_y) for x, y in seen) / n / var
+    )
+    most = mean_y / mean_x if mean_x > 0 else slope
+    rtf = max(RTF_LEAST, min(slope, most))
     return Cost(max(0.0, mean_y - rtf * mean_x), rtf)
 
 

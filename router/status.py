@@ -26,6 +26,7 @@ from router.ticket import Ticket
 from router.upstream import Health, Lease, Worker
 
 TITLE = "Load Balancer Status"
+STALE_AFTER_S = 5  # look-ups come every two seconds; two may fail unnoticed
 
 WHY = {
     Health.UNKNOWN: "not asked yet",
@@ -102,7 +103,7 @@ class Status:
         return {
             "source": self._discovery.source,
             "last_ok_s": age_s if is_dns else 0,
-            "stale_s": max(0, round(age_s - 5, 1)) if is_dns else 0,
+            "stale_s": max(0, round(age_s - STALE_AFTER_S, 1)) if is_dns else 0,
             "errors": self._discovery.errors,
             "known": self._discovery.known,
         }

@@ -43,14 +43,14 @@ def test_old_clips_are_forgotten():
 @given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)), min_size=1, max_size=60))
 def test_estimate_is_never_negative(seen):
     """Whatever was measured, a clip costs no less than nothing."""
-    cost = fit(seen)
+    cost = fit(seen, PRIORS["cpu"])
     assert cost.fixed_s >= 0
     assert cost.rtf > 0
 
 
 def test_clips_of_one_length():
     """Cannot tell fixed from proportional, and still estimate that length rightly."""
-    assert fit([(5.0, 0.5)] * 10).seconds(5) == pytest.approx(0.5)
+    assert fit([(5.0, 0.5)] * 10, PRIORS["cpu"]).seconds(5) == pytest.approx(0.5)
 
 
 def test_newcomer_is_taken_for_the_middle():

@@ -175,8 +175,9 @@ async def scripted_fleet(count: int = 1, *, slots: int = 1, **settings: Any) -> 
     workers = [ScriptedWorker(f"w{number}", slots=slots) for number in range(count)]
     for worker in workers:
         await worker.server.start_server()
-    settings = {"probe_interval_s": 0.1, "probe_timeout_s": 0.3, "eject_base_s": 0.3} | settings
-    service = RouterService(RouterSettings(workers=tuple(worker.url for worker in workers), **settings))
+    quick = {"probe_interval_s": 0.1, "probe_timeout_s": 0.3, "eject_base_s": 0.3}
+    listed = {"workers": tuple(worker.url for worker in workers)}
+    service = RouterService(RouterSettings(**(quick | listed | settings)))
     server = TestServer(service.app)
     try:
         await server.start_server(auto_decompress=False)

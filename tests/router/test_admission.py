@@ -102,7 +102,7 @@ def test_what_cannot_meet_its_deadline_even_alone_is_told_so():
     The prior says 0.1 s of work for each second of audio.
     """
     with pytest.raises(DeadlineExceeded):
-        admission_of(pool_of(1), Queue(10)).check(ask(audio_s=1000, deadline_at=50), 0)
+        admission_of(pool_of(1), Queue(10)).check(ask(audio_s=2000, deadline_at=50), 0)
 
 
 def test_no_worker_that_was_ever_seen_is_an_error_and_a_restarting_one_is_not():

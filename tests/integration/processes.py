@@ -1,0 +1,121 @@
+"""Single services as processes: a router here, a worker there, each ended by its own test."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+READY_WITHIN_S = 60
+BODY_HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+BODY_TAIL = b"\r\n--x--\r\n"
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """`python -m router` or `python -m worker` on a port of its own. State: the process."""
+
+    def __init__(self, module: str, *options: str, port: int | None = None, **environ: str) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = Path(tempfile.mkstemp(prefix=f"{module}-", suffix=".log")[1])
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in ("WORKERS", "MODEL", "PORT", "HOST")
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, "--port", str(self.port), *options],
+                stdout=log,
+                stderr=log,
+                env=inherited | environ,
+                start_new_session=True,
+            )
+
+    async def wait_ready(self, client: aiohttp.ClientSession) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                async with client.get(f"{self.url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            await asyncio.sleep(0.03)
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def exit_code(self, within_s: float = 30) -> int:
+        return await asyncio.to_thread(self.process.wait, within_s)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.unlink(missing_ok=True)
+
+
+def worker(model: str = "fake:0.2", *options: str, port: int | None = None) -> Service:
+    return Service("worker", "--model", model, *options, port=port)
+
+
+def router(workers: list[Service], *options: str, port: int | None = None) -> Service:
+    return Service("router", "--workers", ",".join(one.url for one in workers), *options, port=port)
+
+
+@asynccontextmanager
+async def up(*services: Service) -> AsyncIterator[aiohttp.ClientSession]:
+    """Wait for services that were started in order; end them all afterwards."""
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+            for service in services:
+                await service.wait_ready(client)
+            yield client
+    finally:
+        for service in services:
+            service.stop()
+
+
+async def ask(client: aiohttp.ClientSession, url: str, body: bytes = b"RIFFx", **headers: str) -> tuple[int, Any]:
+    """Status and headers of one transcription."""
+    data = io.BytesIO(BODY_HEAD + body + BODY_TAIL)
+    async with client.post(f"{url}/v1/audio/transcriptions", data=data, headers=FORM | headers) as response:
+        await response.read()
+        return response.status, response.headers
+
+
+async def status_of(client: aiohttp.ClientSession, url: str) -> Any:
+    async with client.get(f"{url}/lb-status") as response:
+        return await response.json()
+
+
+async def shows(client: aiohttp.ClientSession, url: str, holds: Callable[[Any], bool], within_s: float = 20) -> None:
+    """Wait until the router's status is so."""
+    async with asyncio.timeout(within_s):
+        while not holds(await status_of(client, url)):  # noqa: ASYNC110  there is no event across processes
+            await asyncio.sleep(0.02)
+
+
+async def busy_slots(client: aiohttp.ClientSession, url: str, count: int) -> None:
+    """Wait until so many slots are taken."""
+    await shows(client, url, lambda status: status["fleet"]["busy"] >= count)
