@@ -32,6 +32,7 @@ class Call:
     manners: Manners
     phase: str
     due_s: float
+    over: Event  # set when there is no use in trying again
 
 
 class Conductor:
@@ -43,7 +44,7 @@ class Conductor:
         *,
         client: Client,
         recorder: Recorder,
-        clips: Iterator[Clip],
+        deal: Callable[[Random], Iterator[Clip]],
         manners: tuple[Manners, ...],
         capacity_per_s: float,
         drain_s: float,
@@ -52,12 +53,11 @@ class Conductor:
     ) -> None:
         self.capacity_per_s = capacity_per_s
         self._is_capacity_given = capacity_per_s > 0
-        self._phases, self._client, self._recorder, self._clips = phases, client, recorder, clips
-        self._manners, self._drain_s, self._on_outcome = manners, drain_s, on_outcome
-        self._rng = Random(seed)  # noqa: S311  a plan, not a secret
+        self._phases, self._client, self._recorder, self._deal = phases, client, recorder, deal
+        self._manners, self._drain_s, self._on_outcome, self._seed = manners, drain_s, on_outcome, seed
         self._index, self._began_s = -1, 0.0
         self._answered = 0
-        self._over = Event()
+        self._phase_over, self._run_over = Event(), Event()
         self._in_flight: dict[gevent.Greenlet, Call] = {}
         self._group = Group()
         self._enter_next()
@@ -84,7 +84,7 @@ class Conductor:
         if phase is None or not phase.clients:
             gevent.sleep(0.05)
             return
-        outcome = self._made(Call(clip=next(self._clips), manners=self._pick(), phase=phase.name, due_s=self._now_s()))
+        outcome = self._made(self._planned(phase, self._now_s()))
         if phase is self.phase and outcome.ending is Ending.OK and outcome.ended_s - self._began_s >= RAMP_S:
             self._answered += 1
         if outcome.ending is not Ending.OK:
@@ -98,8 +98,8 @@ class Conductor:
             return
         rate_per_s = phase.load * self.capacity_per_s
         began_s = self._began_s = self._now_s()
-        for after_s in poisson(rate_per_s, phase.length_s, self._rng):
-            call = Call(clip=next(self._clips), manners=self._pick(), phase=phase.name, due_s=began_s + after_s)
+        for after_s in poisson(rate_per_s, phase.length_s, self._random("arrivals")):
+            call = self._planned(phase, began_s + after_s)
             gevent.sleep(max(0.0, call.due_s - self._now_s()))
             self._send(call)
         gevent.sleep(max(0.0, began_s + phase.length_s - self._now_s()))
@@ -109,7 +109,7 @@ class Conductor:
 
     def finish(self) -> None:
         """Wait for what is in flight as long as allowed, write down the rest as unanswered."""
-        self._over.set()
+        self._run_over.set()
         self._group.join(self._drain_s)
         for call in self._in_flight.copy().values():
             self._write(_unanswered(call, self._now_s(), "unanswered"), call.clip)
@@ -133,8 +133,8 @@ class Conductor:
             phase=call.phase,
             due_s=call.due_s,
             clock=self._now_s,
-            over=self._over,
-            rng=self._rng,
+            over=call.over,
+            rng=self._impulse,
         )
         return self._write(outcome, call.clip)
 
@@ -161,16 +161,27 @@ class Conductor:
                 is_measured=phase.is_measured,
             )
         )
-        if phase.clients:
-            self._over.set()
+        self._phase_over.set()
         self._enter_next()
 
     def _enter_next(self) -> None:
+        """Every phase plans from chances of its own: what was answered before cannot change what is called now."""
         self._index += 1
-        self._began_s, self._answered, self._over = self._now_s(), 0, Event()
+        self._began_s, self._answered, self._phase_over = self._now_s(), 0, Event()
+        self._clips = self._deal(self._random("clips"))
+        self._chance, self._impulse = self._random("manners"), self._random("impulse")
 
-    def _pick(self) -> Manners:
-        return self._rng.choice(self._manners)
+    def _planned(self, phase: Phase, due_s: float) -> Call:
+        return Call(
+            clip=next(self._clips),
+            manners=self._chance.choice(self._manners),
+            phase=phase.name,
+            due_s=due_s,
+            over=self._phase_over if phase.clients else self._run_over,
+        )
+
+    def _random(self, what: str) -> Random:
+        return Random(f"{self._seed} {self._index} {what}")  # noqa: S311  a plan, not a secret
 
     def _now_s(self) -> float:
         return self._recorder.now_s()
@@ -184,7 +195,7 @@ def _unanswered(call: Call, now_s: float, why: str) -> Outcome:
         audio_s=call.clip.audio_s,
         manners=call.manners,
         due_s=call.due_s,
-        sent_s=now_s,
+        sent_s=call.due_s,
         ended_s=now_s,
         ending=Ending.ERROR,
         why=why,

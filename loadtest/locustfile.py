@@ -13,7 +13,6 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from locust import LoadTestShape, User, constant, events, tag, task
@@ -75,7 +74,7 @@ class Stage:
                 concurrency=IN_FLIGHT_MOST,
             ),
             recorder=self.recorder,
-            clips=clips.dealt(made, mix, Random(options.seed)),  # noqa: S311  a plan, not a secret
+            deal=lambda rng: clips.dealt(made, mix, rng),
             manners=MANNERS[manners],
             capacity_per_s=options.capacity,
             drain_s=options.drain_s,

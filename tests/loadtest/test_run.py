@@ -1,7 +1,8 @@
 """
-Real Locust against stand-ins that answer only what OpenAI answers: one stalls, one sheds, one mishears one clip.
+Real Locust against stand-ins that answer only what OpenAI answers: one stalls, one sheds, one mishears one clip, one
+falls silent for good.
 
-All three runs go on at once, for each mostly waits.
+All runs go on at once, for each mostly waits.
 """
 
 import asyncio
@@ -28,16 +29,17 @@ BASE = ("--step-s", "2", "--clients", "2", "--capacity", "20")
 
 
 class Stalls:
-    """Answers in 10 ms, except that it stands still once for two seconds."""
+    """Answers in 10 ms, except that it stands still once, for two seconds unless told otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, stall_s: float = STALL_S) -> None:
         self._first_at: float | None = None
+        self._stall_s = stall_s
 
     async def __call__(self, body: bytes) -> web.Response:
         now = time.monotonic()
         self._first_at = self._first_at or now
         stall_at = self._first_at + STALL_AFTER_S
-        left_s = stall_at + STALL_S - now if now >= stall_at else 0.0
+        left_s = stall_at + self._stall_s - now if now >= stall_at else 0.0
         await asyncio.sleep(max(0.01, left_s))
         return web.json_response({"text": "hello"})
 
@@ -71,7 +73,7 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
 
     app = web.Application(client_max_size=1 << 28)
     app.router.add_post("/v1/audio/transcriptions", transcriptions)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -88,14 +90,15 @@ async def record_of(answer: Answer, *options: str) -> Record:
 
 @pytest.fixture(scope="module")
 def records() -> dict[str, Record]:
-    async def all_three() -> list[Record]:
+    async def all_of_them() -> list[Record]:
         return await asyncio.gather(
             record_of(Stalls(), "--scenario", "soak", "--soak-s", "6", "--mix", "short", "--texts", "off"),
             record_of(Sheds(), "--scenario", "overload", "--manners", "none", "--texts", "off"),
             record_of(mishears_one, "--scenario", "overload", "--texts", "known"),
+            record_of(Stalls(600), "--scenario", "soak", "--soak-s", "6", "--drain-s", "1", "--texts", "off"),
         )
 
-    return dict(zip(("stalls", "sheds", "mishears"), asyncio.run(all_three()), strict=True))
+    return dict(zip(("stalls", "sheds", "mishears", "silent"), asyncio.run(all_of_them()), strict=True))
 
 
 def phase(record: Record, name: str) -> Figures:
@@ -157,3 +160,14 @@ def test_only_the_clip_that_was_misheard_counts_as_wrong(records: dict[str, Reco
     wrong = {call.clip for call in records["mishears"].outcomes if call.heard}
 
     assert wrong == {MISHEARD.name}
+
+
+def test_calls_that_were_never_answered_are_errors(records: dict[str, Record]) -> None:
+    """
+    They are not left out for having no latency.
+    """
+    found = phase(records["silent"], "soak")
+
+    assert found.error_share > 0.2
+    assert set(found.whys) == {"unanswered"}
+    assert found.calls == sum(call.phase == "soak" for call in records["silent"].outcomes)
