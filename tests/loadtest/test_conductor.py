@@ -16,7 +16,7 @@ from loadtest.recorder import Checker, Recorder, Texts
 from loadtest.scenarios import Phase, at
 
 CLIPS = [Clip(f"{number}.wav", "short", 4.0, "one", b"") for number in range(5)]
-PLAN = [at(1.0, 0.4), at(2.0, 0.4)]
+PLAN = [at(1.0, 0.2), at(2.0, 0.2)]
 
 
 class Answers:
@@ -58,7 +58,7 @@ def played(phases: list[Phase], takes_s: float, *, seed: int = 1, drain_s: float
         recorder=Recorder(None, heading, Checker(Texts.OFF)),
         deal=deal,
         manners=(Manners.PATIENT, Manners.HASTY),
-        capacity_per_s=40,
+        capacity_per_s=80,
         drain_s=drain_s,
         seed=seed,
         on_outcome=outcomes.append,
@@ -82,7 +82,7 @@ def test_the_same_seed_makes_the_same_calls_however_they_are_answered() -> None:
     """
     A slow server and a quick one are asked for the same clips by the same clients at the same moments.
     """
-    assert plan_of(played(PLAN, 0.0)) == plan_of(played(PLAN, 0.3))
+    assert plan_of(played(PLAN, 0.0)) == plan_of(played(PLAN, 0.1))
     assert plan_of(played(PLAN, 0.0)) != plan_of(played(PLAN, 0.0, seed=2))
 
 
@@ -90,8 +90,8 @@ def test_a_phase_that_settles_ends_before_the_next_call_is_due() -> None:
     """
     So that one step of the ladder does not pay for another; without settling, it does.
     """
-    calls = played(PLAN, 0.5)
-    overlapping = played([replace(phase, settles=False) for phase in PLAN], 0.5)
+    calls = played(PLAN, 0.3)
+    overlapping = played([replace(phase, settles=False) for phase in PLAN], 0.3)
 
     assert _last_answer(calls, PLAN[0]) <= _first_due(calls, PLAN[1])
     assert _last_answer(overlapping, PLAN[0]) > _first_due(overlapping, PLAN[1])

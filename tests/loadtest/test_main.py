@@ -15,8 +15,8 @@ import pytest
 from loadtest import nginx
 from loadtest.__main__ import EXIT_USAGE, main
 
-SHORT = ("--workers", "2", "--model", "fake:0.05", "--step-s", "2", "--soak-s", "5", "--mix", "short", "--strict")
-KILL_AT_S = 8
+SHORT = ("--workers", "2", "--model", "fake:0.05", "--step-s", "2", "--soak-s", "3", "--mix", "short", "--strict")
+KILL_AT_S = 6
 
 
 def _start(out: Path, *options: str) -> "subprocess.Popen[str]":
