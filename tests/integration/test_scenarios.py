@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -319,8 +320,10 @@ async def test_scenario_20_twenty_large_uploads_beside_short_requests(record_pro
     """
     size = (100 if os.environ.get("FULL_UPLOADS") else 10) * MB
     workers = [worker("fake:0.2") for _ in range(4)]
-    async with up(*workers, balancer := router(workers)) as client:
+    patient = ("--max-wait-s", "100000", "--default-deadline-s", "100000")  # by their size they would take hours
+    async with up(*workers, balancer := router(workers, *patient)) as client:
         process = psutil.Process(balancer.process.pid)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(24))
 
         async def shorts(count: int) -> list[float]:
             took = []
