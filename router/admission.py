@@ -5,12 +5,11 @@ Hold rather than bounce: in a burst to 1.6 times capacity, callers with two retr
 refused above 5 s of expected wait, in 99 % above 120 s, with 1.06 uploads a request in place of 2.43.
 """
 
-import math
 from dataclasses import dataclass
 
 from fleet.errors import DeadlineExceeded, FleetError, Unavailable
 from router.pool import Pool
-from router.queue_order import WORK_UNIT_S, Queue, order_key
+from router.queue_order import Queue, order_key
 from router.ticket import Ticket
 
 NO_WORKER_RETRY_S = 5
@@ -61,9 +60,7 @@ class Admission:
             return None
         turn_s = est_s / max(1, slots)
         room_in_s = turn_s if is_full else max(0.0, wait_s - limit_s)
-        doublings = math.log2(1 + est_s / WORK_UNIT_S)
-        retry_after_s = self._ticket.refuse(now, room_in_s=room_in_s, turn_s=turn_s, doublings=doublings)
-        return Unavailable(retry_after_s=retry_after_s)
+        return Unavailable(retry_after_s=self._ticket.refuse(now, room_in_s=room_in_s, turn_s=turn_s))
 
     def expected_wait_s(self, now: float, key: float | None = None, tenant: str | None = None) -> float:
         """
