@@ -5,7 +5,9 @@ import math
 from collections import Counter
 from random import Random
 
+from fleet.errors import Unavailable
 from router.admission import Ask
+from router.queue_order import order_key
 from tests.sim.engine.house import Order, open_house
 from tests.sim.engine.machine import COST
 from tests.sim.engine.measure import mean, percentile
@@ -103,3 +105,44 @@ def test_scenario_18_refused_callers_return_spread_out():
     assert all(1 <= told_s <= 60 for told_s, _ in refused)
     assert max(early, default=0) <= max(3, 2 * drain)
     assert max(seconds.values()) <= 2 * len(refused) / 20
+
+
+def test_retry_after_is_close_to_the_time_at_which_there_is_room():
+    """
+    In a burst to 2.5 times capacity at most one in ten is told less than half of the time until it would be let in.
+
+    The time until there is room is that of a newcomer of the same size who asks four times a second and takes nothing.
+    Most are told too long rather than too short (the median error is about the time itself): the one horizon counts
+    long requests that a short one would pass. A horizon for each size was exact to the second when no more came, but
+    in this burst served 98.98 % with 1.48 uploads where one horizon serves 99.30 % with 1.38: early returns cost tries.
+    """
+
+    async def story(clock):
+        async with open_house(clock, workers=8) as house:
+            admission, told = house.desk.admission, []
+            check = admission.check
+
+            async def until_room(ask, told_s):
+                began = clock.now
+                while clock.now < began + 2 * told_s:
+                    est_s = house.desk.pool.cost().seconds(ask.audio_s)
+                    if admission.expected_wait_s(clock.now, order_key(clock.now, est_s)) <= 120:
+                        break
+                    await asyncio.sleep(0.25)
+                told.append((told_s, clock.now - began))
+
+            def watched(ask, now):
+                try:
+                    check(ask, now)
+                except Unavailable as error:
+                    group.create_task(until_room(ask, error.retry_after_s))
+                    raise
+
+            admission.check = watched
+            async with asyncio.TaskGroup() as group:
+                await Callers(house, retries=2).play(burst(0, slots=8, peak=2.5))
+            return told
+
+    told = simulate(story)
+    assert len(told) >= 300
+    assert mean(told_s <= real_s / 2 for told_s, real_s in told) <= 0.1
