@@ -17,6 +17,7 @@ from loadtest.words import word_errors
 if TYPE_CHECKING:
     from loadtest.recorder import Tally
 
+SLICES = 60  # at most, of a run on the time axis
 WRONG_ABOVE = 0.05  # word errors per word; a model may mishear one word of a five-minute clip, not one of five
 
 
@@ -61,10 +62,11 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
-    """What ended in one second of a run."""
+class Slice:
+    """What ended in a slice of a run: counts, and the P95 of its answers."""
 
     at_s: int
+    length_s: int
     right: int
     wrong: int
     shed: int
@@ -154,12 +156,21 @@ def all_figures(record: Record, wrong_above: float = WRONG_ABOVE) -> list[Figure
     return found
 
 
-def by_second(outcomes: Sequence[Outcome], wrong_above: float = WRONG_ABOVE) -> list[Second]:
-    """The run second by second, by when calls ended; seconds in which nothing ended are there too."""
+def over_time(outcomes: Sequence[Outcome], wrong_above: float = WRONG_ABOVE) -> list[Slice]:
+    """
+    The run in slices, by when calls ended; those in which nothing ended are there too.
+
+    A second each, more where a run is so long that seconds could not be told apart.
+    """
+    last_s = max((each.ended_s for each in outcomes), default=0.0)
+    length_s = max(1, math.ceil(last_s / SLICES))
     bins: dict[int, list[Outcome]] = {}
     for each in outcomes:
-        bins.setdefault(int(each.ended_s), []).append(each)
-    return [_second(at_s, bins.get(at_s, []), wrong_above) for at_s in range(max(bins, default=-1) + 1)]
+        bins.setdefault(int(each.ended_s) // length_s, []).append(each)
+    return [
+        _slice(number * length_s, length_s, bins.get(number, []), wrong_above)
+        for number in range(max(bins, default=-1) + 1)
+    ]
 
 
 def knee(points: Sequence[Point]) -> Point | None:
@@ -208,8 +219,8 @@ def _belongs(outcome: Outcome, span: PhaseSpan) -> bool:
     return not span.clients or span.begin_s <= outcome.ended_s <= span.end_s
 
 
-def _second(at_s: int, ended: Sequence[Outcome], wrong_above: float) -> Second:
+def _slice(at_s: int, length_s: int, ended: Sequence[Outcome], wrong_above: float) -> Slice:
     counts = Counter(each.ending for each in ended)
     right = sum(is_right(each, wrong_above) for each in ended)
     latency = percentile([each.latency_s for each in ended if each.ending is Ending.OK], 0.95)
-    return Second(at_s, right, counts[Ending.OK] - right, counts[Ending.SHED], counts[Ending.ERROR], latency)
+    return Slice(at_s, length_s, right, counts[Ending.OK] - right, counts[Ending.SHED], counts[Ending.ERROR], latency)

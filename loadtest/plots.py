@@ -106,13 +106,14 @@ def waits(runs: Sequence[RunReport], size: tuple[float, float]) -> Figure:
 
 
 def over_time(run: RunReport, size: tuple[float, float]) -> Figure:
-    """What ended in each second, P95 over it, phases between dotted lines, faults as red ones."""
+    """What ended in each slice, per second, its P95 over it, phases between dotted lines, faults as red ones."""
     figure, axes = _figure(size)
-    at, bottom = [second.at_s for second in run.seconds], [0] * len(run.seconds)
+    at, bottom = [part.at_s for part in run.slices], [0.0] * len(run.slices)
+    length_s = run.slices[0].length_s if run.slices else 1
     for name, colour in (("right", GREEN), ("wrong", PURPLE), ("shed", ORANGE), ("errors", RED)):
-        values = [getattr(second, name) for second in run.seconds]
+        values = [getattr(part, name) / length_s for part in run.slices]
         if any(values) or name == "right":
-            axes.bar(at, values, 1.0, bottom=bottom, color=colour, label=name, align="edge", linewidth=0)
+            axes.bar(at, values, length_s, bottom=bottom, color=colour, label=name, align="edge", linewidth=0)
         bottom = [low + value for low, value in zip(bottom, values, strict=True)]
     top = max(bottom, default=1) * 1.35 or 1
     for mark in run.phases:
@@ -122,17 +123,18 @@ def over_time(run: RunReport, size: tuple[float, float]) -> Figure:
     for mark in run.faults:
         axes.axvline(mark.at_s, color=RED, lw=1.5)
         axes.text(mark.at_s, top * 0.6, f" {mark.text}", fontsize=8, color=RED, rotation=90, va="center")
-    axes.set(xlabel="seconds", ylabel="answers per second", ylim=(0, top), xlim=(0, (at or [0])[-1] + 1))
+    axes.set(xlabel="seconds", ylabel="answers per second", ylim=(0, top), xlim=(0, (at or [0])[-1] + length_s))
     other = axes.twinx()
     other.plot(
-        [second.at_s + 0.5 for second in run.seconds],
-        [1000 * second.latency_p95_s if second.latency_p95_s else float("nan") for second in run.seconds],
+        [part.at_s + length_s / 2 for part in run.slices],
+        [1000 * part.latency_p95_s if part.latency_p95_s else float("nan") for part in run.slices],
         color=BLACK,
         lw=1,
         label="P95 ms",
     )
     other.set(ylabel="P95, ms", ylim=(0, None))
     other.spines[["top"]].set_visible(False)
+    other.tick_params(labelsize=8)
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, ncols=len(handles), loc="outside lower center", fontsize=7, frameon=False)
     return figure

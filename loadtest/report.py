@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
-from loadtest.measure import Figures, Point, Second, all_figures, by_second, efficiency, knee
+from loadtest.measure import Figures, Point, Slice, all_figures, efficiency, knee, over_time
 from loadtest.scale import Leg
 from loadtest.scenarios import LADDER, SATURATE
 from loadtest.usage import OTHERS, cores_used
@@ -49,7 +49,7 @@ class RunReport:
     rows: Sequence[Row]
     phases: Sequence[Mark]
     faults: Sequence[Mark]
-    seconds: Sequence[Second]
+    slices: Sequence[Slice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ def _run(leg: Leg, wrong_above: float) -> RunReport:
         rows=[Row(figures=each, cores=cores.get(each.phase, {})) for each in found],
         phases=[Mark(at_s=span.begin_s, text=span.phase) for span in record.phases],
         faults=[Mark(at_s=fault.at_s, text=str(fault)) for fault in leg.ran.faults],
-        seconds=by_second(record.outcomes, wrong_above),
+        slices=over_time(record.outcomes, wrong_above),
     )
 
 

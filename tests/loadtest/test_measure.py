@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.arrivals import poisson
-from loadtest.measure import Point, by_second, efficiency, figures, knee, percentile
+from loadtest.measure import Point, efficiency, figures, knee, over_time, percentile
 from loadtest.outcome import Ending, Outcome, PhaseSpan
 
 OPEN = PhaseSpan(
@@ -106,9 +106,19 @@ def test_seconds_in_which_nothing_ended_are_shown(outcome: Callable[..., Outcome
     """
     A gap is a gap on the time axis.
     """
-    seconds = by_second([outcome(0), outcome(3), outcome(3, ending=Ending.ERROR)])
+    slices = over_time([outcome(0), outcome(3), outcome(3, ending=Ending.ERROR)])
 
-    assert [(second.right, second.errors) for second in seconds] == [(1, 0), (0, 0), (0, 0), (1, 1)]
+    assert [(each.right, each.errors) for each in slices] == [(1, 0), (0, 0), (0, 0), (1, 1)]
+
+
+def test_a_long_run_is_cut_into_longer_slices(outcome: Callable[..., Outcome]) -> None:
+    """
+    Ten minutes are sixty slices of ten seconds, and no call is lost.
+    """
+    slices = over_time([outcome(at) for at in range(599)])
+
+    assert {each.length_s for each in slices} == {10}
+    assert sum(each.right for each in slices) == 599
 
 
 def test_the_knee_of_a_queue_is_before_its_wall() -> None:
