@@ -119,7 +119,8 @@ def _show(report: Report, html: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table(report))
     for point in report.scaling:
-        what = f"{point.workers} workers behind {point.balancer}: {point.requests_per_s:.2f} right answers/s"
+        plural = "s" * (point.workers != 1)
+        what = f"{point.workers} worker{plural} behind {point.balancer}: {point.requests_per_s:.2f} right answers/s"
         console.print(f"{what}, {point.audio_s_per_s:.0f} audio s/s, {point.efficiency:.3f} of ideal", highlight=False)
     for text in (*report.warnings, *report.complaints):
         console.print(f"! {text}", style="yellow", highlight=False, markup=False)

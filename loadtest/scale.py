@@ -99,7 +99,7 @@ async def target_of(stop: Stop, settings: LoadtestSettings) -> AsyncIterator[Tar
     if settings.url:
         yield Target(url=settings.url.rstrip("/"))
         return
-    async with started(stop.workers, stop.model, stop.balancer) as target:
+    async with started(stop.workers, stop.model, stop.balancer, threads=settings.threads()) as target:
         yield target
 
 

@@ -1,8 +1,8 @@
 """Every knob of a load test, with its unit and the reason for its default."""
 
-import os
 from dataclasses import dataclass
 
+from fleet.plan import usable_cores
 from fleet.settings import SettingError, setting
 from loadtest.clips import MIXES, SAMPLES
 from loadtest.measure import WRONG_ABOVE
@@ -26,6 +26,13 @@ class LoadtestSettings:
         "spoken-digits",
         "model of the workers, as for `up`; fake:SECONDS to load the balancer alone",
         also=("MODEL_SIZE",),
+    )
+    threads_per_worker: int = setting(
+        0,
+        "threads inside one model call; 0: the cores shared out in the largest fleet, the same in every size",
+        unit="threads",
+        least=0,
+        most=256,
     )
     balancer: tuple[str, ...] = setting((ROUTER,), "router, nginx, or both with a comma, one after the other")
     faults: tuple[str, ...] = setting((), "kill:1@20,stall:2@30+5,slow:1@40+10,drain:2@60: worker, second, length")
@@ -66,13 +73,16 @@ class LoadtestSettings:
         if self.url:
             return (1,)
         if not self.workers:
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            return tuple(2**power for power in range(cores.bit_length()))
+            return tuple(2**power for power in range(len(usable_cores()).bit_length()))
         if not all(text.isdigit() and 0 < int(text) <= 256 for text in self.workers):
             raise SettingError(
                 f"WORKERS must be whole numbers from 1 to 256 with commas; it is {','.join(self.workers)}."
             )
         return tuple(sorted({int(text) for text in self.workers}))
+
+    def threads(self) -> int:
+        """Threads of each worker, the same in every fleet size: else one worker of many threads would be compared."""
+        return self.threads_per_worker or max(1, len(usable_cores()) // self.sizes()[-1])
 
     def balancers(self) -> tuple[str, ...]:
         """Which balancers, in the order given; raises SettingError."""

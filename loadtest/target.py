@@ -31,9 +31,9 @@ class Target:
 
 
 @asynccontextmanager
-async def started(workers: int, model: str, balancer: str) -> AsyncIterator[Target]:
+async def started(workers: int, model: str, balancer: str, *, threads: int) -> AsyncIterator[Target]:
     """A fleet on free ports of this machine, ready; gone after the block. Raises StartupError and ServiceFailed."""
-    wanted = UpSettings(workers=workers, model=model, port=0)
+    wanted = UpSettings(workers=workers, model=model, port=0, threads_per_worker=threads)
     with tempfile.TemporaryDirectory(prefix="whisper-fleet-") as folder, held_ports("127.0.0.1", 0, workers) as ports:
         fleet = plan(wanted, ports, {"LOG_LEVEL": "warning", **os.environ})
         if balancer == NGINX:

@@ -83,3 +83,11 @@ def test_the_generator_is_told_the_load_that_was_measured_before() -> None:
     options = options_of(stops("mixed", wanted())[0], wanted(), 12.5)
 
     assert options[options.index("--capacity") + 1] == "12.5"
+
+
+def test_every_size_has_the_same_workers() -> None:
+    """
+    A single worker with all the cores to itself would not be what the larger fleets are made of.
+    """
+    assert wanted("--workers", "1,2,256").threads() == 1
+    assert wanted("--workers", "1,2", "--threads-per-worker", "3").threads() == 3
