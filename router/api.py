@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -16,7 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from fleet import __version__, models
 from fleet.errors import FleetError, MethodNotAllowed, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
-from fleet.web import ID_KEY, add, error_response, json_answer
+from fleet.forms import ASR, PLAIN, TRANSCRIPTIONS, TRANSLATIONS, FormKind
+from fleet.web import ID_KEY, Handler, add, error_response, json_answer
 from fleet.wire import TIER
 from router.admission import Ask
 from router.dispatch import Dispatcher
@@ -64,8 +64,8 @@ class Api:
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
-        add(routes, "POST", "/v1/audio/transcriptions", self.transcriptions, expect=self.on_expect)
-        add(routes, "POST", "/v1/audio/translations", self.translations, expect=self.on_expect)
+        for kind in (TRANSCRIPTIONS, TRANSLATIONS, PLAIN, ASR):
+            add(routes, "POST", kind.path, self._handler(kind), expect=self.on_expect)
         add(routes, "GET", "/v1/models", self.list_models)
         add(routes, "GET", "/v1/models/{id:.+}", self.get_model)
         add(routes, "DELETE", "/v1/models/{id:.+}", self.delete_model)
@@ -74,14 +74,6 @@ class Api:
         add(routes, "GET", "/readyz", self.readyz)
         add(routes, "GET", "/lb-status", self.lb_status)
         add(routes, "GET", "/metrics", self.get_metrics)
-
-    async def transcriptions(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/audio/transcriptions."""
-        return await self._transcribe(request, "transcribe")
-
-    async def translations(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/audio/translations."""
-        return await self._transcribe(request, "translate")
 
     async def on_expect(self, request: web.Request) -> web.StreamResponse | None:
         """`Expect: 100-continue`: a caller who would be refused is told so before it sends its body."""
@@ -96,13 +88,19 @@ class Api:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return None
 
-    async def _transcribe(self, request: web.Request, task: Literal["transcribe", "translate"]) -> web.StreamResponse:
+    def _handler(self, kind: FormKind) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._transcribe(request, kind)
+
+        return handle
+
+    async def _transcribe(self, request: web.Request, kind: FormKind) -> web.StreamResponse:
         with self._noted(request) as story:
             self._check_door(request)
             async with Spool(self._spool) as spool:
                 limit = self._settings.max_upload_bytes
-                upload = await receive(request, spool, body_bytes_max=limit, on_bytes=self._received)
-                story.job = self._job(request, upload, self._read(request, upload, task), story.arrived_at)
+                upload = await receive(request, spool, kind, body_bytes_max=limit, on_bytes=self._received)
+                story.job = self._job(request, upload, self._read(request, upload, kind), story.arrived_at)
                 return await self._answer(request, story.job, upload, story)
 
     async def _answer(self, request: web.Request, job: Job, upload: Upload, story: Story) -> web.StreamResponse:
@@ -136,15 +134,13 @@ class Api:
         )
         self._floor.admission.check(ask, now)
 
-    def _read(
-        self, request: web.Request, upload: Upload, task: Literal["transcribe", "translate"]
-    ) -> TranscriptionRequest:
-        fields = upload.form.fields
+    def _read(self, request: web.Request, upload: Upload, kind: FormKind) -> TranscriptionRequest:
+        fields = kind.fields(upload.form.fields, request.query)
         if TIER in request.headers and all(name != "transcription_tier" for name, _ in fields):
-            fields = [*fields, ("transcription_tier", request.headers[TIER])]
+            fields.append(("transcription_tier", request.headers[TIER]))
         return parse_request(
             fields,
-            task=task,
+            task=kind.task,
             is_strict=self._settings.strict_fields,
             accepts_any_language=self._is_scripted,
         )
@@ -152,7 +148,7 @@ class Api:
     def _job(self, request: web.Request, upload: Upload, wanted: TranscriptionRequest, arrived_at: float) -> Job:
         audio_s = self._estimator.audio_s(upload.head, upload.file.size_bytes, upload.file.content_type)
         return Job(
-            path=f"/v1/audio/{'translations' if wanted.task == 'translate' else 'transcriptions'}",
+            path=upload.kind.target(request.query_string),
             content_type=upload.content_type,
             request=wanted,
             model=models.resolve(wanted.model, self._models(), accepts_any=self._is_scripted),

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from fleet.errors import BadAudio, BadRequest, BodyTooLarge, UnsupportedMediaType
 from fleet.form import FilePart, Form, FormReader, boundary_of, too_large_message
+from fleet.forms import FormKind
 from router.duration import HEAD_BYTES
 from router.spool import Spool
 
@@ -26,6 +27,7 @@ class Upload:
     """A body that was received in full."""
 
     content_type: str
+    kind: FormKind
     form: Form
     file: FilePart
     head: bytes  # the first bytes of the file
@@ -34,14 +36,19 @@ class Upload:
     async def digest(self) -> str:
         """A hash of the file's bytes alone: boundaries differ from try to try."""
         state = hashlib.blake2b(digest_size=16)
-        reader = FormReader(self.content_type, on_file=state.update, body_bytes_max=self.spool.size_bytes)
+        reader = FormReader(
+            self.content_type,
+            on_file=state.update,
+            body_bytes_max=self.spool.size_bytes,
+            file_names=self.kind.file_names,
+        )
         async for chunk in self.spool.chunks():
             reader.feed(chunk)
         return state.hexdigest()
 
 
 async def receive(
-    request: web.Request, spool: Spool, *, body_bytes_max: int, on_bytes: Callable[[int], None]
+    request: web.Request, spool: Spool, kind: FormKind, *, body_bytes_max: int, on_bytes: Callable[[int], None]
 ) -> Upload:
     """Read the whole body into the spool; raises BadRequest, BodyTooLarge or Unavailable as soon as it shows."""
     head = bytearray()
@@ -51,7 +58,7 @@ async def receive(
             head.extend(chunk[: HEAD_BYTES - len(head)])
 
     content_type = request.headers.get("Content-Type", "")
-    reader = FormReader(content_type, on_file=on_file, body_bytes_max=body_bytes_max)
+    reader = FormReader(content_type, on_file=on_file, body_bytes_max=body_bytes_max, file_names=kind.file_names)
     async for chunk in request.content.iter_any():
         on_bytes(len(chunk))
         reader.feed(chunk)
@@ -59,10 +66,11 @@ async def receive(
     form = reader.finish()
     await spool.seal()
     if form.file is None:
-        raise BadRequest("Send the audio as a part named 'file'.", code="missing_file", param="file")
+        name = kind.file_names[0]
+        raise BadRequest(f"Send the audio as a part named '{name}'.", code="missing_file", param=name)
     if form.file.size_bytes == 0:
         raise BadAudio("The file is empty.", code="audio_empty")
-    return Upload(content_type, form, form.file, bytes(head), spool)
+    return Upload(content_type, kind, form, form.file, bytes(head), spool)
 
 
 def check_head(request: web.Request, *, body_bytes_max: int) -> None:

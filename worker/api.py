@@ -13,6 +13,7 @@ from aiohttp import web
 from fleet import models, render
 from fleet.errors import FleetError, MethodNotAllowed, RequestTimeout, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
+from fleet.forms import ASR, PLAIN
 from fleet.web import Handler, add, error_response, json_answer
 from fleet.wire import BUSY, LOAD, ROUTER, WORKER, Tier, Transcript
 from worker import forms, stream
@@ -77,16 +78,16 @@ class Api:
     async def plain_form(self, request: web.Request) -> web.StreamResponse:
         """`POST /transcribe`."""
         visit = self._visit(request)
-        with self._door.enter(visit), await self._receive(request, visit, forms.PLAIN_FILES) as upload:
-            wanted = self._parse(forms.plain_fields(upload.form.fields, request.query), "transcribe")
+        with self._door.enter(visit), await self._receive(request, visit, PLAIN.file_names) as upload:
+            wanted = self._parse(PLAIN.fields(upload.form.fields, request.query), "transcribe")
             transcript = await self._whole(visit, upload, wanted)
             return json_answer(forms.plain_answer(transcript, visit.progress, time.monotonic() - visit.began))
 
     async def asr_form(self, request: web.Request) -> web.StreamResponse:
         """`POST /asr`."""
         visit = self._visit(request)
-        with self._door.enter(visit), await self._receive(request, visit, forms.ASR_FILES) as upload:
-            wanted = self._parse(forms.asr_fields(request.query), "transcribe")
+        with self._door.enter(visit), await self._receive(request, visit, ASR.file_names) as upload:
+            wanted = self._parse(ASR.fields((), request.query), "transcribe")
             transcript = await self._whole(visit, upload, wanted)
             body, content_type = forms.asr_answer(transcript, request.query.get("output", "txt"), wanted)
             return web.Response(body=body, headers={"Content-Type": content_type})

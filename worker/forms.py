@@ -1,30 +1,16 @@
-"""Two forms that other services taught their clients: `/transcribe` and `/asr`; fields in, answers out. Pure."""
+"""What `/transcribe` and `/asr` answer (fleet.forms reads them). Pure."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from fleet import render
-from fleet.errors import BadRequest
 from fleet.fields import TranscriptionRequest
 from fleet.wire import Transcript
 from worker.transcribe import Progress
-
-PLAIN_FILES = ("audio", "file")
-ASR_FILES = ("audio_file",)
-ASR_OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
-
-
-def plain_fields(fields: Iterable[tuple[str, str]], query: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The form's fields, and the language from the query where the form has none."""
-    given = list(fields)
-    if "language" in query and not any(name == "language" for name, _ in given):
-        given.append(("language", query["language"]))
-    return [*((name, value) for name, value in given if name != "response_format"), ("response_format", "verbose_json")]
 
 
 def plain_answer(transcript: Transcript, progress: Progress, total_s: float) -> dict[str, Any]:
@@ -48,19 +34,6 @@ def plain_answer(transcript: Transcript, progress: Progress, total_s: float) -> 
         "cached": False,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-
-
-def asr_fields(query: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The query of `/asr` as fields of ours."""
-    if query.get("output", "txt") not in ASR_OUTPUTS:
-        raise BadRequest(f"'output' must be one of {', '.join(ASR_OUTPUTS)}.", param="output")
-    fields = [(ours, query[theirs]) for theirs, ours in _ASR_NAMES.items() if query.get(theirs)]
-    if query.get("word_timestamps", "").lower() in ("true", "1", "yes", "on"):
-        fields += [("timestamp_granularities", "word"), ("timestamp_granularities", "segment")]
-    return [*fields, ("response_format", "verbose_json")]
-
-
-_ASR_NAMES = {"task": "task", "language": "language", "initial_prompt": "prompt", "vad_filter": "vad_filter"}
 
 
 def asr_answer(transcript: Transcript, output: str, request: TranscriptionRequest) -> tuple[bytes, str]:

@@ -35,10 +35,12 @@ class ScriptedWorker:
         self.most_at_once = 0
         self.bodies: list[bytes] = []
         self.headers: list[Any] = []
+        self.paths: list[str] = []
         self.cancelled = 0
         app = web.Application(client_max_size=0)
         app.router.add_get("/load", self._load)
-        app.router.add_post("/v1/audio/{task}", self._transcribe)
+        for path in ("/v1/audio/{task}", "/audio/{task}", "/transcribe", "/asr", "/v1/audio/{task}/"):
+            app.router.add_post(path, self._transcribe)
         self.server = TestServer(app)
 
     @property
@@ -56,6 +58,7 @@ class ScriptedWorker:
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
         self.headers.append(request.headers.copy())
+        self.paths.append(request.path_qs)
         self.bodies.append(await request.read())
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)

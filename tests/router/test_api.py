@@ -337,3 +337,23 @@ async def test_an_answer_that_is_no_workers_is_not_passed_on():
         results = [await fleet.transcribe() for _ in range(4)]
 
         assert {body["text"] for _, _, body in results} == {"w1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "part"), [("/transcribe", "audio"), ("/transcribe?language=en", "file"), ("/asr?output=srt", "audio_file")]
+)
+async def test_other_services_forms_reach_the_worker_as_they_came(path, part):
+    """
+    Same queue, same limits; path and query unchanged.
+    """
+    async with scripted_fleet(1) as fleet:
+        data = aiohttp.FormData()
+        data.add_field(part, b"RIFFx", filename="a.wav")
+        async with fleet.client.post(fleet.url + path, data=data) as response:
+            assert response.status == 200
+        assert fleet.workers[0].paths == [path]
+
+        data = aiohttp.FormData()
+        data.add_field("wrong", b"RIFFx", filename="a.wav")
+        async with fleet.client.post(fleet.url + path, data=data) as response:
+            assert (await response.json())["error"]["code"] == "missing_file"

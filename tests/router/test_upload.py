@@ -3,6 +3,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from fleet.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from fleet.form import FilePart, Form
+from fleet.forms import TRANSCRIPTIONS
 from router.spool import Spool, SpoolBudget
 from router.upload import Upload, check_head, client_retries, deadline_s
 
@@ -69,6 +70,6 @@ async def test_the_same_file_has_the_same_digest_whatever_the_boundary():
             await spool.write(head.encode() + body + f"\r\n--{boundary}--\r\n".encode())
             await spool.seal()
             content_type = f"multipart/form-data; boundary={boundary}"
-            return await Upload(content_type, Form(), FilePart(None, None), b"", spool).digest()
+            return await Upload(content_type, TRANSCRIPTIONS, Form(), FilePart(None, None), b"", spool).digest()
 
     assert await digest("a", b"poison") == await digest("other", b"poison") != await digest("a", b"good")

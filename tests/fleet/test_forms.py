@@ -1,0 +1,36 @@
+"""What the two other forms mean in fields of ours."""
+
+import pytest
+
+from fleet.errors import BadRequest
+from fleet.fields import parse_request
+from fleet.forms import ASR, PLAIN, TRANSCRIPTIONS
+
+
+def test_openais_form_is_taken_as_it_is():
+    """Nothing added, nothing lost."""
+    assert TRANSCRIPTIONS.fields([("model", "x")], {"language": "de"}) == [("model", "x")]
+
+
+def test_plain_form_takes_the_language_from_field_or_query():
+    """The field wins; the answer is always the long one."""
+    assert parse_request(PLAIN.fields([], {"language": "de"})).language == "de"
+    assert parse_request(PLAIN.fields([("language", "fr")], {"language": "de"})).language == "fr"
+    assert parse_request(PLAIN.fields([("response_format", "srt")], {})).response_format == "verbose_json"
+
+
+def test_asr_form_is_all_in_the_query():
+    """As the clients of that web service send it."""
+    wanted = parse_request(
+        ASR.fields([], {"task": "translate", "language": "de", "initial_prompt": "p", "word_timestamps": "true"})
+    )
+
+    assert (wanted.task, wanted.language, wanted.prompt, wanted.wants_words) == ("translate", "de", "p", True)
+
+
+def test_an_output_that_nobody_makes_is_named():
+    """Before any audio is read."""
+    with pytest.raises(BadRequest) as refused:
+        ASR.fields([], {"output": "pdf"})
+
+    assert refused.value.param == "output"
