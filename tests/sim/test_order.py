@@ -42,7 +42,7 @@ def closed_loop(seconds, *, users, workers, slots=1, seed=1, mean_s=1.0, slow=No
 
 def test_scenario_01_closed_loop_keeps_every_slot_busy():
     """
-    As many users as slots, 60 s: each worker is used at least 0.97, and all within 3 points.
+    As many users as slots, 240 s: three of four workers are used at least 0.97, and all within 3 points.
 
     Also with two slots each, where a lost wake-up would show. The last stretch, in which users have stopped, is in it.
     """
