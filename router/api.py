@@ -72,7 +72,6 @@ class Api:
         add(routes, "GET", "/health", self.health)
         add(routes, "GET", "/healthz", self.healthz)
         add(routes, "GET", "/readyz", self.readyz)
-        add(routes, "GET", "/lb-status", self.lb_status)
         add(routes, "GET", "/metrics", self.get_metrics)
 
     async def on_expect(self, request: web.Request) -> web.StreamResponse | None:
@@ -235,10 +234,6 @@ class Api:
         """GET /readyz: a worker is ready and this router is not draining."""
         is_ready = self._status.state == "serving" and bool(self._floor.pool.usable(time.monotonic()))
         return json_answer({"status": "ready" if is_ready else self._status.state}, status=200 if is_ready else 503)
-
-    async def lb_status(self, _: web.Request) -> web.Response:
-        """GET /lb-status."""
-        return json_answer(self._status.to_json())
 
     async def get_metrics(self, _: web.Request) -> web.Response:
         """GET /metrics."""

@@ -27,6 +27,7 @@ from router.job import Job
 from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
+from router.pages import Pages
 from router.policy import POLICIES
 from router.pool import Pool
 from router.probe import Probe
@@ -36,6 +37,7 @@ from router.settings import RouterSettings
 from router.spool import SpoolBudget
 from router.status import Status
 from router.ticket import Ticket
+from router.trend import EVERY_S, Trend
 from router.upstream import Lease
 
 LAG_INTERVAL_S = 0.1
@@ -78,10 +80,12 @@ class RouterService:
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
         self._build_api().add_routes(self.app.router)
+        self._trend = Trend()
+        Pages(self.status, self._trend, self._keys).add_routes(self.app.router)
         Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Discovery, probes, and watching the event loop."""
+        """Discovery, probes, and watching the event loop and the trend."""
         self._discovery.start()
         probe = Probe(
             self._session.client,
@@ -93,7 +97,7 @@ class RouterService:
             on_change=self.dispatcher.assign,
             rng=self._rng,
         )
-        return [self._discovery.loop(), probe.loop(), self._watch_lag()]
+        return [self._discovery.loop(), probe.loop(), self._watch_lag(), self._watch_trend()]
 
     async def drain(self) -> None:
         """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
@@ -180,6 +184,11 @@ class RouterService:
             lag_s = max(0.0, time.monotonic() - due)
             self.status.lags_s.append(lag_s)
             self._metrics.lagged(lag_s)
+
+    async def _watch_trend(self) -> None:
+        while True:
+            self._trend.note(self.status.moment())
+            await asyncio.sleep(EVERY_S)
 
 
 class _Late:

@@ -8,7 +8,8 @@ from aiohttp import web
 from fleet.errors import Forbidden, Unauthorized
 from fleet.web import Handler
 
-PUBLIC = frozenset(["/", "/health", "/healthz", "/readyz", "/metrics"])
+# /lb-status asks for the key itself: a browser gets a page that does
+PUBLIC = frozenset(["/", "/static/{name}", "/lb-status", "/health", "/healthz", "/readyz", "/metrics"])
 TENANT = web.RequestKey("tenant", str)
 
 
@@ -31,9 +32,13 @@ class Keys:
         path = (resource.canonical if resource else "").rstrip("/") or "/"
         if path.startswith("/admin"):
             self._check_admin(request)
-        elif path not in PUBLIC and self._api_key is not None and not _same(given_key(request), self._api_key):
+        elif path not in PUBLIC and not self.is_known(request):
             raise Unauthorized
         request[TENANT] = tenant_of(given_key(request))
+
+    def is_known(self, request: web.Request) -> bool:
+        """Whether the caller's key came with the request, or none is asked for."""
+        return self._api_key is None or _same(given_key(request), self._api_key)
 
     def _check_admin(self, request: web.Request) -> None:
         if self._admin_key is None:

@@ -23,6 +23,7 @@ from router.ledger import Ledger, percentiles
 from router.retry import RetryBudget
 from router.spool import SpoolBudget
 from router.ticket import Ticket
+from router.trend import Moment
 from router.upstream import Health, Lease, Worker
 
 TITLE = "Load Balancer Status"
@@ -81,6 +82,12 @@ class Status:
             "workers": [self._worker(worker, now) for worker in self._floor.pool],
             "events": [self._event(*event, now=now) for event in self._floor.pool.events],
         }
+
+    def moment(self) -> Moment:
+        """What the status page's curves show of now."""
+        fleet = self._fleet(time.monotonic())
+        refused = self._ledger.totals["refused"]
+        return Moment(backlog_s=fleet["backlog_s"], expected_wait_s=fleet["expected_wait_s"], refused=refused)
 
     def _router(self, now: float) -> dict[str, Any]:
         lags = percentiles(self.lags_s)

@@ -1,0 +1,115 @@
+"""
+What a browser gets: the playground at /, the status page at /lb-status, and their scripts and style, all from memory.
+
+Nothing is loaded from elsewhere and nothing inline is allowed to run: a transcript is whatever somebody said, and a
+worker's name whatever somebody configured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from fleet.errors import NotFound, Unauthorized
+from fleet.web import add, json_answer, wants_html
+from router import status_page
+from router.keys import Keys
+from router.status import Status
+from router.trend import Trend
+
+STATIC = Path(__file__).parent / "static"
+KEPT_S = 0.5  # however many people watch, the status page is rendered twice a second at most
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+GUARDS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "media-src 'self' blob:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file in memory, and the tag by which a browser knows that it has it."""
+
+    body: bytes
+    content_type: str
+    tag: str
+
+    @classmethod
+    def read(cls, path: Path) -> StaticFile:
+        """From disk, once."""
+        body = path.read_bytes()
+        return cls(body, CONTENT_TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+
+    def answer(self, request: web.Request) -> web.Response:
+        """The file, or 304; browsers ask again each time, so that an upgrade is never half seen."""
+        headers = GUARDS | {"ETag": self.tag, "Cache-Control": "no-cache"}
+        if request.headers.get("If-None-Match") == self.tag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=self.body, headers=headers | {"Content-Type": self.content_type})
+
+
+class Pages:
+    """The handlers. State: the files, and the status page as it was rendered last."""
+
+    def __init__(self, status: Status, trend: Trend, keys: Keys) -> None:
+        self._status = status
+        self._trend = trend
+        self._keys = keys
+        self._files = {path.name: StaticFile.read(path) for path in STATIC.iterdir() if path.suffix in CONTENT_TYPES}
+        self._rendered = ""
+        self._rendered_at = -KEPT_S
+
+    def add_routes(self, routes: web.UrlDispatcher) -> None:
+        """Register everything."""
+        add(routes, "GET", "/", self.playground)
+        add(routes, "GET", "/lb-status", self.lb_status)
+        routes.add_get("/static/{name}", self.static_file)
+
+    async def playground(self, request: web.Request) -> web.Response:
+        """GET /."""
+        return self._files["playground.html"].answer(request)
+
+    async def static_file(self, request: web.Request) -> web.Response:
+        """GET /static/{name}: a name that is not one of the files is not looked for on disk."""
+        file = self._files.get(request.match_info["name"])
+        if file is None:
+            raise NotFound
+        return file.answer(request)
+
+    async def lb_status(self, request: web.Request) -> web.Response:
+        """
+        GET /lb-status: JSON, or the page if a browser asks.
+
+        A browser cannot send a key with an address, so without a good one it gets the page that asks for it.
+        """
+        if self._keys.is_known(request):
+            return _html(self._page()) if wants_html(request) else json_answer(self._status.to_json())
+        if wants_html(request):
+            return _html(status_page.locked(), status=401)
+        raise Unauthorized
+
+    def _page(self) -> str:
+        now = time.monotonic()
+        if now - self._rendered_at >= KEPT_S:
+            self._rendered = status_page.page(self._status.to_json(), self._trend)
+            self._rendered_at = now
+        return self._rendered
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    headers = GUARDS | {"Content-Type": CONTENT_TYPES[".html"], "Cache-Control": "no-store", "Vary": "Accept"}
+    return web.Response(text=text, status=status, headers=headers)

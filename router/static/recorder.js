@@ -1,0 +1,69 @@
+// Records the microphone as it is (no processing meant for phone calls) and gives a WAV file.
+
+import { wav } from "./wav.js";
+
+const LONGEST_S = 600; // 10 minutes of mono floats are 115 MB; longer recordings belong in a file
+
+const EXPLAINED = {
+  NotAllowedError: "The browser did not give this page the microphone. Allow it in the address bar, then try again.",
+  NotFoundError: "No microphone was found. Plug one in, or choose a file.",
+  NotReadableError: "The microphone is in use by another program, or the system does not let the browser have it.",
+};
+
+/** One recording; `onLevel(peak)` is called for each block with its peak, 0..1, and `onFull()` at ten minutes. */
+export class Recorder {
+  #blocks = [];
+  #frames = 0;
+  #onLevel;
+  #onFull;
+  #context;
+  #stream;
+
+  constructor({ onLevel, onFull }) {
+    this.#onLevel = onLevel;
+    this.#onFull = onFull;
+  }
+
+  /** Ask for the microphone and begin; rejects with an Error whose message a person can act on. */
+  async start() {
+    if (!navigator.mediaDevices?.getUserMedia) {
+      throw new Error("Browsers give the microphone only to pages from https:// or from this machine (http://localhost).");
+    }
+    try {
+      const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+      this.#stream = await navigator.mediaDevices.getUserMedia({ audio });
+      this.#context = new AudioContext();
+      await this.#context.audioWorklet.addModule("/static/recorder-worklet.js");
+      const tap = new AudioWorkletNode(this.#context, "tap", { numberOfOutputs: 0 });
+      tap.port.onmessage = ({ data }) => this.#take(data);
+      this.#context.createMediaStreamSource(this.#stream).connect(tap);
+    } catch (error) {
+      await this.#release();
+      throw new Error(EXPLAINED[error.name] ?? `The microphone could not be opened (${error.name}).`, { cause: error });
+    }
+  }
+
+  /** Seconds recorded so far. */
+  get seconds() {
+    return this.#context ? this.#frames / this.#context.sampleRate : 0;
+  }
+
+  /** End it; the recording as a WAV file. */
+  async stop() {
+    const rate = this.#context.sampleRate;
+    await this.#release();
+    return new File([wav(this.#blocks, rate)], "recording.wav", { type: "audio/wav" });
+  }
+
+  #take(block) {
+    this.#blocks.push(block);
+    this.#frames += block.length;
+    this.#onLevel(block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0));
+    if (this.seconds >= LONGEST_S) this.#onFull();
+  }
+
+  async #release() {
+    this.#stream?.getTracks().forEach((track) => track.stop());
+    if (this.#context && this.#context.state !== "closed") await this.#context.close();
+  }
+}

@@ -1,0 +1,120 @@
+// Keeps the status page current. The router renders it; this fetches it once a second and takes over what changed.
+// Polling, not a stream: it can carry a key, survives every proxy, and holds no connection while nobody looks.
+
+import { keyHeaders, remember } from "./key.js";
+import { morph } from "./morph.js";
+
+const EVERY_MS = 1000;
+const PATIENCE_MS = 5000;
+
+const trouble = document.getElementById("trouble");
+const ask = document.getElementById("ask");
+let adminKey = ""; // of this page's life only
+let silentSince = null;
+let filter = "";
+
+document.documentElement.classList.add("live");
+document.addEventListener("input", onInput);
+document.addEventListener("click", onClick);
+document.addEventListener("submit", onSubmit);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+loop();
+
+async function loop() {
+  for (;;) {
+    if (!document.hidden) await refresh();
+    await new Promise((done) => setTimeout(done, EVERY_MS));
+  }
+}
+
+async function refresh() {
+  try {
+    const headers = { Accept: "text/html", ...keyHeaders() };
+    const answer = await fetch("/lb-status", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (answer.status === 401 && document.getElementById("unlock")) return; // the question is on the page already
+    show(await answer.text());
+    if (silentSince) trouble.hidden = true;
+    silentSince = null;
+  } catch {
+    silentSince ??= new Date();
+    tell(`The router has not answered since ${silentSince.toLocaleTimeString()}. What you see is from then; still trying.`);
+  }
+}
+
+function show(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html"); // scripts in it never run; the router escapes all text
+  morph(document.getElementById("stamp"), fresh.getElementById("stamp"));
+  morph(document.getElementById("live"), fresh.getElementById("live"));
+  applyFilter();
+}
+
+function onInput(event) {
+  if (event.target.id !== "filter") return;
+  filter = event.target.value.trim().toLowerCase();
+  applyFilter();
+}
+
+function applyFilter() {
+  for (const row of document.querySelectorAll("tr[data-worker]")) {
+    row.hidden = !row.textContent.toLowerCase().includes(filter);
+  }
+}
+
+function onSubmit(event) {
+  if (event.target.id !== "unlock") return;
+  event.preventDefault();
+  remember(event.target.elements.key.value);
+  refreshUnlocked();
+}
+
+async function refreshUnlocked() {
+  await refresh();
+  if (document.getElementById("unlock")) tell("That key was not accepted.");
+  else trouble.hidden = true;
+}
+
+function onClick(event) {
+  if (event.target.value === "cancel") ask.close("cancel");
+  const { verb } = event.target.dataset ?? {};
+  if (verb) carryOut(verb, event.target.closest("tr").dataset.worker);
+}
+
+async function carryOut(verb, worker) {
+  if (!adminKey && !(await askForKey(`To ${verb} ${worker}, give the admin key.`))) return;
+  const path = `/admin/workers/${encodeURIComponent(worker)}/${verb}`;
+  try {
+    const answer = await fetch(path, { method: "POST", headers: { Authorization: `Bearer ${adminKey}` } });
+    if (!answer.ok) {
+      adminKey = "";
+      tell(`Could not ${verb} ${worker}: ${(await answer.json()).error.message}`);
+      return;
+    }
+    trouble.hidden = true;
+    await refresh();
+  } catch {
+    tell(`${worker}: the router did not answer.`);
+  }
+}
+
+function askForKey(question) {
+  document.getElementById("question").textContent = question;
+  const form = ask.querySelector("form");
+  form.reset();
+  ask.returnValue = "";
+  ask.showModal();
+  return new Promise((decided) => {
+    ask.addEventListener(
+      "close",
+      () => {
+        adminKey = ask.returnValue === "ok" ? form.elements.key.value.trim() : "";
+        decided(Boolean(adminKey));
+      },
+      { once: true },
+    );
+  });
+}
+
+function tell(message) {
+  trouble.textContent = message;
+  trouble.hidden = false;
+}

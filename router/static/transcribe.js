@@ -1,0 +1,74 @@
+// One request to /v1/audio/transcriptions, whole or as server-sent events.
+
+import { keyHeaders } from "./key.js";
+
+/** The fleet said no; `message` is its own sentence, `status` and `code` are from its envelope. */
+export class Refused extends Error {
+  constructor(status, error, retryAfter) {
+    super(retryAfter ? `${error.message} Try again in ${retryAfter} s.` : error.message);
+    this.status = status;
+    this.code = error.code;
+  }
+}
+
+/**
+ * Send a clip. Resolves to {answer, facts}: the answer's JSON (verbose_json, or {text} of a stream) and how it went.
+ * `onDelta(text)` is called for each piece of a stream. Rejects with Refused, AbortError or TypeError (no connection).
+ */
+export async function transcribe(file, { language, stream, signal, onDelta }) {
+  const body = new FormData();
+  body.append("model", "whisper-1");
+  if (language) body.append("language", language);
+  if (stream) body.append("stream", "true");
+  else {
+    body.append("response_format", "verbose_json");
+    body.append("timestamp_granularities[]", "segment");
+    body.append("timestamp_granularities[]", "word");
+  }
+  body.append("file", file, file.name);
+  const started = performance.now();
+  const answer = await fetch("/v1/audio/transcriptions", { method: "POST", body, headers: keyHeaders(), signal });
+  if (!answer.ok) throw await refusal(answer);
+  const said = stream ? await readEvents(answer, onDelta) : await answer.json();
+  return { answer: said, facts: factsOf(answer.headers, performance.now() - started) };
+}
+
+async function refusal(answer) {
+  const fallback = { message: `The server answered ${answer.status}.`, code: "unknown" };
+  const { error } = await answer.json().catch(() => ({ error: fallback }));
+  return new Refused(answer.status, error ?? fallback, answer.headers.get("Retry-After"));
+}
+
+async function readEvents(answer, onDelta) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error("The stream ended before the transcript did.");
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events.flatMap(dataOf)) {
+      if (event.error) throw new Refused(200, event.error);
+      if (event.type === "transcript.text.delta") onDelta(event.delta);
+      if (event.type === "transcript.text.done") return { text: event.text };
+    }
+  }
+}
+
+function dataOf(event) {
+  return event
+    .split("\n")
+    .filter((line) => line.startsWith("data: ") && line !== "data: [DONE]")
+    .map((line) => JSON.parse(line.slice(6)));
+}
+
+function factsOf(headers, tookMs) {
+  const queueMs = headers.get("X-Fleet-Queue-Ms"); // absent where the stream began before a worker was found
+  return {
+    Took: `${Math.round(tookMs)} ms`,
+    Queue: queueMs === null ? null : `${queueMs} ms`,
+    Worker: headers.get("X-Fleet-Worker"),
+    Attempts: headers.get("X-Fleet-Attempts"),
+    Request: headers.get("X-Request-Id"),
+  };
+}

@@ -1,0 +1,235 @@
+"""
+/lb-status for people: the document of router.status as one HTML page (core: a document in, markup out).
+
+The page is whole without JavaScript. With it, static/status.js fetches the same page every second and takes over what
+changed, so that there is one renderer and it is this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from router.markup import Markup, element, joined
+from router.status import TITLE
+from router.trend import MOMENTS, Trend
+
+EVENTS_SHOWN = 30
+CURVE_HEIGHT = 28
+
+# a shape for each word, so that colour is never the only sign; the tone picks the colour
+SIGNS = {
+    "ready": ("●", "good"),
+    "loading": ("◔", "busy"),
+    "warming": ("◑", "busy"),
+    "unknown": ("○", "busy"),
+    "draining": ("▽", "busy"),
+    "half open": ("◐", "busy"),
+    "ejected": ("■", "bad"),
+    "silent": ("▲", "bad"),
+    "refused": ("✕", "bad"),
+    "broken": ("✕", "bad"),
+    "stopped": ("✕", "bad"),
+}
+COLUMNS = ("Worker", "State", "Since", "In flight", "RTF", "Latency", "Answers", "Breaker", "Probe", "")
+
+
+def page(document: dict[str, Any], trend: Trend) -> str:
+    """The page; `document` is Status.to_json()."""
+    body = element(
+        "main",
+        _tiles(document),
+        _curves(trend),
+        _workers(document["workers"]),
+        _events(document["events"]),
+        id="live",
+    )
+    return _shell(_stamp(document), body)
+
+
+def locked() -> str:
+    """The page of who has not given the key: nothing but the question for it."""
+    ask = element(
+        "form",
+        element("label", "API key ", element("input", type="password", name="key", autocomplete="off", required=True)),
+        " ",
+        element("button", "Show", type="submit"),
+        element("p", "It stays in this tab. Without JavaScript, ask for the JSON with an Authorization header."),
+        id="unlock",
+    )
+    return _shell("This router asks for a key.", element("main", ask, id="live"))
+
+
+def state_of(worker: dict[str, Any]) -> str:
+    """One word: the worker's state, or the breaker's where that is what keeps requests away."""
+    circuit = str(worker["breaker"]["state"])
+    if worker["state"] == "ready" and circuit != "closed":
+        return "ejected" if circuit == "open" else "half open"
+    return str(worker["state"])
+
+
+def _shell(stamp: str, main: Markup) -> str:
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", TITLE),
+        element("link", rel="icon", href="/static/icon.svg"),
+        element("link", rel="stylesheet", href="/static/style.css"),
+        element("script", type="module", src="/static/status.js"),
+    )
+    links = (("Playground", "/"), ("Metrics", "/metrics"))
+    nav = element("nav", *(element("a", text, href=href) for text, href in links), aria_label="Pages")
+    header = element("header", element("h1", TITLE), element("p", stamp, id="stamp"), nav)
+    trouble = element("p", id="trouble", role="status", hidden=True)
+    body = element("body", header, trouble, main, _dialog(), class_="status")
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _dialog() -> Markup:
+    key = element("input", type="password", name="key", autocomplete="off", required=True)
+    cancel = element("button", "Cancel", type="button", value="cancel")
+    buttons = element("p", element("button", "Go on", value="ok"), " ", cancel)
+    form = element("form", element("p", id="question"), element("label", "Admin key ", key), buttons, method="dialog")
+    return element("dialog", form, id="ask", aria_labelledby="question")
+
+
+def _stamp(document: dict[str, Any]) -> str:
+    router = document["router"]
+    said = f"router {router['id']}, {router['version']}, {router['state']}, up {span(router['uptime_s'])}"
+    panic = ", PANIC: most workers are out, so ejection is ignored" if router["panic"] else ""
+    return f"{said}{panic}, at {document['now'][11:19]} UTC"
+
+
+def _tiles(document: dict[str, Any]) -> Markup:
+    fleet, queue, totals, rates = (document[name] for name in ("fleet", "queue", "totals", "rates_1m"))
+    tiles = (
+        ("Ready", f"{fleet['ready']}/{fleet['workers']}", "workers", fleet["ready"] < fleet["workers"]),
+        ("Busy", f"{fleet['busy']}/{fleet['slots']}", "slots", False),
+        ("Backlog", span(fleet["backlog_s"]), f"{queue['len']} of {queue['max']} waiting", False),
+        ("Expected wait", span(fleet["expected_wait_s"]), "if you came now", fleet["expected_wait_s"] > 10),
+        ("Speed", f"{fleet['rate_audio_x']:.3g} x", "audio seconds a second, 1 min", False),
+        ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % of the last minute", rates["reject_pct"] > 0),
+        ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % of the last minute", rates["err_pct"] > 0),
+    )
+    return element("dl", *(_tile(*tile) for tile in tiles), class_="tiles")
+
+
+def _tile(name: str, value: str, unit: str, is_notable: bool) -> Markup:
+    mark = element("span", "! ", title="worth a look") if is_notable else None
+    told = element("dd", mark, element("b", value), element("small", unit))
+    return element("div", element("dt", name), told, class_="notable" if is_notable else None)
+
+
+def _curves(trend: Trend) -> Markup:
+    curves = (
+        ("Backlog", trend.backlog_s(), "s"),
+        ("Expected wait", trend.expected_wait_s(), "s"),
+        ("Refusals", trend.refusals(), ""),
+    )
+    return element("section", *(_curve(*curve) for curve in curves), class_="curves", aria_label="Last five minutes")
+
+
+def _curve(name: str, values: Sequence[float], unit: str) -> Markup:
+    top = max(values, default=0)
+    text = f"{name}, 5 min: at most {top:.3g} {unit}".rstrip()
+    drawn = element("polyline", points=points(values), vector_effect="non-scaling-stroke")
+    svg = element(
+        "svg",
+        drawn,
+        viewBox=f"0 0 {MOMENTS} {CURVE_HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=text,
+    )
+    return element("figure", svg, element("figcaption", text))
+
+
+def points(values: Sequence[float]) -> str:
+    """A curve's points, the newest at the right edge; the highest value touches the top, zero the bottom."""
+    top = max(values, default=0) or 1
+    shift = MOMENTS - len(values)
+    flat = CURVE_HEIGHT - 2
+    return " ".join(f"{shift + at},{flat - flat * value / top + 1:.1f}" for at, value in enumerate(values))
+
+
+def _workers(workers: Iterable[dict[str, Any]]) -> Markup:
+    seek = element("input", id="filter", type="search", placeholder="name, state, model")
+    tools = element("p", element("label", "Filter ", seek), class_="live-only")
+    head = element("thead", element("tr", *(element("th", column, scope="col") for column in COLUMNS)))
+    rows = [_worker(worker) for worker in workers]
+    empty = element("tr", element("td", "No workers. Give the router WORKERS, or POST /admin/workers.", colspan="10"))
+    table = element("table", head, element("tbody", *(rows or [empty])), class_="workers")
+    return element("section", element("h2", "Workers"), tools, table)
+
+
+def _worker(worker: dict[str, Any]) -> Markup:
+    state, breaker, latency = state_of(worker), worker["breaker"], worker["lat_s"]
+    shape, tone = SIGNS.get(state, ("○", "busy"))
+    about = ", ".join(str(worker[name]) for name in ("model", "device", "compute_type") if worker[name])
+    why = element("small", worker["why"]) if worker["why"] else None
+    errors = f"{worker['ok']} ok, {worker['err']} failed"
+    cells = (
+        (element("b", worker["id"]), element("small", about)),
+        (element("span", f"{shape} {state}", class_=f"state {tone}"), why),
+        (span(worker["since_s"]),),
+        (_in_flight(worker),),
+        (f"{worker['rtf']:.3g}",),
+        (f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")),
+        (errors, element("small", f"{worker['cancel']} hung up")),
+        (
+            breaker["state"].replace("_", " "),
+            element("small", breaker["last_error"] or f"opened {breaker['opened']} times"),
+        ),
+        (f"{worker['probe']['ms']} ms" if worker["probe"]["ms"] is not None else "none yet",),
+        (_verbs(worker),),
+    )
+    labelled = zip(COLUMNS, cells, strict=True)
+    row = (element("td", *cell, data_label=column or None) for column, cell in labelled)
+    return element("tr", *row, data_worker=worker["id"], data_state=state, class_=tone)
+
+
+def _in_flight(worker: dict[str, Any]) -> Markup:
+    others = f", {worker['others_inflight']} from elsewhere" if worker["others_inflight"] else ""
+    bars = (_bar(running) for running in worker["running"])
+    return joined(f"{worker['inflight']}/{worker['slots']}{others}", *bars)
+
+
+def _bar(running: dict[str, Any]) -> Markup:
+    elapsed_s, est_s = running["elapsed_s"], max(running["est_s"], 0.001)
+    told = f"{span(elapsed_s)} of about {span(est_s)}"
+    bar = element("progress", max=f"{est_s:.3f}", value=f"{min(elapsed_s, est_s):.3f}", aria_label=told)
+    return element("small", bar, told, title=f"{running['rid']}, {span(running['audio_s'])} of audio", class_="running")
+
+
+def _verbs(worker: dict[str, Any]) -> Markup:
+    verbs = ["undrain" if worker["state"] == "draining" else "drain"]
+    if worker["breaker"]["state"] != "closed":
+        verbs.append("reset")
+    buttons = (element("button", verb.capitalize(), type="button", data_verb=verb) for verb in verbs)
+    return element("span", *buttons, class_="live-only verbs")
+
+
+def _events(events: Sequence[dict[str, Any]]) -> Markup:
+    lines = (_event(event) for event in reversed(events[-EVENTS_SHOWN:]))
+    return element("section", element("h2", "Events"), element("ol", *lines, class_="events"))
+
+
+def _event(event: dict[str, Any]) -> Markup:
+    when = element("time", event["t"][11:19], datetime=event["t"])
+    return element(
+        "li", when, " ", element("b", event["worker"]), f" {event['event']} ", element("small", event["detail"])
+    )
+
+
+def span(seconds: float | None) -> str:
+    """A duration for people: two digits that matter and the unit."""
+    if seconds is None:
+        return "none yet"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

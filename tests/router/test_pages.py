@@ -1,0 +1,98 @@
+import re
+
+import pytest
+
+from router.pages import STATIC
+from tests.router.scripted import scripted_fleet
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+BEARER = {"Authorization": "Bearer s3cret"}
+
+
+async def fetch(fleet, path, **headers):
+    async with fleet.client.get(fleet.url + path, headers=headers) as response:
+        return response.status, response.headers, await response.text()
+
+
+async def test_a_browser_gets_the_page_and_everybody_else_json():
+    """
+    The same address; both say Load Balancer Status.
+    """
+    async with scripted_fleet(1) as fleet:
+        _, page_headers, page = await fetch(fleet, "/lb-status", **HTML)
+        _, json_headers, json = await fetch(fleet, "/lb-status", Accept="*/*")
+
+    assert page_headers["Content-Type"].startswith("text/html")
+    assert json_headers["Content-Type"].startswith("application/json")
+    assert "Load Balancer Status" in page
+    assert '"title": "Load Balancer Status"' in json
+
+
+@pytest.mark.parametrize("path", ["/", "/lb-status", *(f"/static/{path.name}" for path in STATIC.iterdir())])
+async def test_everything_a_browser_gets_is_guarded(path):
+    """
+    Nothing inline runs, nothing comes from elsewhere, nobody frames it, types are not guessed.
+    """
+    async with scripted_fleet(1) as fleet:
+        status, headers, body = await fetch(fleet, path, **HTML)
+
+    assert status == 200
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(r"(src|href)=\"(https?:)?//|<script>|<style|\bstyle=|\bon\w+=\"", body)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path in STATIC.iterdir() if path.suffix == ".js"), ids=lambda p: p.name
+)
+def test_scripts_never_turn_text_into_markup(path):
+    """
+    textContent only; and what is imported is there.
+    """
+    code = path.read_text()
+
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", code)
+    assert all((STATIC / name).is_file() for name in re.findall(r'from "\./([\w.-]+)"', code))
+
+
+async def test_files_that_did_not_change_are_not_sent_again():
+    """
+    304 for who has it; asked for again each time, so that an upgrade is seen at once.
+    """
+    async with scripted_fleet(1) as fleet:
+        _, headers, _ = await fetch(fleet, "/static/style.css")
+        status, _, body = await fetch(fleet, "/static/style.css", **{"If-None-Match": headers["ETag"]})
+
+    assert (status, body) == (304, "")
+    assert headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["..%2fpages.py", "%2e%2e%2f%2e%2e%2fpyproject.toml", "nothing.js", "__init__.py"])
+async def test_only_the_files_that_were_read_are_served(name):
+    """
+    A name is looked up in memory; no path is made from it.
+    """
+    async with scripted_fleet(1) as fleet:
+        status, _, body = await fetch(fleet, f"/static/{name}")
+
+    assert status == 404
+    assert '"code": "not_found"' in body
+
+
+async def test_without_the_key_a_browser_is_asked_for_it_and_told_nothing():
+    """
+    The page has no worker's name; with the key the same address shows all; others get the envelope.
+    """
+    async with scripted_fleet(1, api_key="s3cret") as fleet:
+        locked, _, question = await fetch(fleet, "/lb-status", **HTML)
+        opened, _, page = await fetch(fleet, "/lb-status", **HTML, **BEARER)
+        refused, _, envelope = await fetch(fleet, "/lb-status")
+        playground, _, _ = await fetch(fleet, "/")
+
+    assert (locked, opened, refused, playground) == (401, 200, 401, 200)
+    assert "API key" in question
+    assert "w0" not in question
+    assert "w0" in page
+    assert '"invalid_api_key"' in envelope
