@@ -77,6 +77,7 @@ class Reporter:
             languages=self.facts.languages,
             can_translate=self.facts.can_translate,
             is_scripted=self.facts.is_scripted,
+            note=self._note(),
         )
 
     def health(self) -> dict[str, Any]:
@@ -89,7 +90,12 @@ class Reporter:
         # fmt: on
         health = {"status": "healthy" if is_ready else str(self._lifecycle.state)}
         health |= {name: report[name] for name in names}
-        if self.facts is not None and self.facts.card.description:
-            is_embedded = self._settings.model in catalogue.EMBEDDED_NAMES
-            health["about"] = self.facts.card.description + (GENERAL_MODEL if is_embedded else "")
+        if report["note"] is not None:
+            health["about"] = report["note"]
         return health
+
+    def _note(self) -> str | None:
+        if self.facts is None or not self.facts.card.description:
+            return None
+        is_embedded = self._settings.model in catalogue.EMBEDDED_NAMES
+        return self.facts.card.description + (GENERAL_MODEL if is_embedded else "")
