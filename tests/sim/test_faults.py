@@ -174,7 +174,7 @@ def test_scenario_14_starved_worker_that_still_answers_is_never_out():
 
 def test_scenario_15_all_probes_fail_and_all_workers_are_fine():
     """
-    The fleet is used all the same within 8 s, at least 99 % served, with long clips among them and after a quiet minute.
+    The fleet is used all the same within 8 s, at least 99 % served, with long clips among them, after a quiet minute.
 
     Long clips are the hard part: a worker on one shows no sign of life for over a minute.
     """
