@@ -66,7 +66,8 @@ def test_scenario_24_three_routers_share_eight_workers():
     No state is shared: every request is served, no slot holds two, mean wait within 2.5 times that of one router.
 
     Measured over three seeds of 3000 jobs: 2.0 times (0.61 s and 1.23 s), 12 % of dispatches refused by
-    a worker that another router took first, 8 % with probes every 0.25 s. 1.6 times and 5 % would need the routers to know of each other's queues:
+    a worker that another router took first, 8 % with probes every 0.25 s.
+    1.6 times and 5 % would need the routers to know of each other's queues:
     who frees a slot fills it again, however short a request waits elsewhere. Three routers are still better than one
     that ignores sizes. A refusal costs one round trip and no byte of the body, since the worker is asked first.
     """
