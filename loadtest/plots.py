@@ -20,6 +20,7 @@ CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
 KINDS = ("short", "medium", "long")
 WIDE, NARROW = (10.4, 4.0), (3.9, 3.6)  # inches
 DPI = 120
+INSIDE: dict[str, Any] = {"clip_on": True, "in_layout": False}  # a mark past the end must not squeeze the plot
 
 Plot = Callable[[tuple[float, float]], Figure]
 
@@ -119,10 +120,12 @@ def over_time(run: RunReport, size: tuple[float, float]) -> Figure:
     for mark in run.phases:
         axes.axvline(mark.at_s, color="#999999", ls=":", lw=0.8)
         if size is WIDE or len(run.phases) <= 4:
-            axes.text(mark.at_s, top * 0.99, f" {mark.text}", fontsize=7, va="top", rotation=90, color="#555555")
+            axes.text(
+                mark.at_s, top * 0.99, f" {mark.text}", fontsize=7, va="top", rotation=90, color="#555555", **INSIDE
+            )
     for mark in run.faults:
         axes.axvline(mark.at_s, color=RED, lw=1.5)
-        axes.text(mark.at_s, top * 0.6, f" {mark.text}", fontsize=8, color=RED, rotation=90, va="center")
+        axes.text(mark.at_s, top * 0.6, f" {mark.text}", fontsize=8, color=RED, rotation=90, va="center", **INSIDE)
     axes.set(xlabel="seconds", ylabel="answers per second", ylim=(0, top), xlim=(0, (at or [0])[-1] + length_s))
     other = axes.twinx()
     other.plot(

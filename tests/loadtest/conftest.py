@@ -7,7 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from fleet.child import ChildSpec
-from loadtest.outcome import Ending, Outcome
+from loadtest.faults import Fault, FaultKind
+from loadtest.outcome import Ending, Heading, Outcome, PhaseSpan, Record
+from loadtest.report import Report, report_of
+from loadtest.run import Ran
+from loadtest.scale import Leg, Stop
+from loadtest.usage import Sample
 
 MakeOutcome = Callable[..., Outcome]
 
@@ -48,3 +53,49 @@ def standin() -> Callable[[str], ChildSpec]:
         )
 
     return spec
+
+
+def span(phase: str, begin_s: float, *, load: float = 0.0) -> PhaseSpan:
+    return PhaseSpan(
+        phase=phase,
+        begin_s=begin_s,
+        end_s=begin_s + 10,
+        clients=0 if load else 4,
+        load=load,
+        rate_per_s=10 * load,
+        capacity_per_s=10,
+        is_measured=True,
+    )
+
+
+@pytest.fixture
+def leg(outcome: Callable[..., Outcome]) -> Callable[..., Leg]:
+    """`leg(workers, per_s)`: a scaling run that did so many answers a second when saturated."""
+
+    def make(workers: int, per_s: int, *more: Outcome) -> Leg:
+        spans = [span("saturate", 0), *(span(f"load {n / 10:.2f}", 10 * n, load=n / 10) for n in (3, 6, 9))]
+        calls = [outcome(n / per_s, 0.05, phase="saturate") for n in range(10 * per_s - 1)]
+        calls += [outcome(10 * n + k, 0.01 * n, phase=f"load {n / 10:.2f}") for n in (3, 6, 9) for k in range(9)]
+        heading = Heading(scenario="scaling", url="http://127.0.0.1:1", seed=1, mix="short", began_s=0)
+        return Leg(
+            stop=Stop(scenario="scaling", workers=workers, balancer="router", model="fake:0.1"),
+            ran=Ran(
+                record=Record(heading, spans, [*calls, *more]),
+                samples=[Sample(10.0 * n, {"workers": 8.0 * n}) for n in range(5)],
+                faults=[Fault(FaultKind.STALL, 1, 12, 2)],
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
+def made() -> Callable[..., Report]:
+    """`made(leg, leg)`: the report of these runs."""
+
+    def make(*legs: Leg) -> Report:
+        return report_of(
+            legs, made_at="now", command="loadtest <x>", machine={"cores": "2"}, wrong_above=0.05, least_efficiency=0.8
+        )
+
+    return make
