@@ -36,32 +36,31 @@ class Assigner:
         if not free:
             return None
         trials = [worker for worker in free if worker.circuit(now) is Circuit.HALF_OPEN]
-        if trials and (smallest := self._smallest_for(trials[0])):
+        if trials and (smallest := self._smallest_for(trials[0], now)):
             return smallest, trials[0]
         proven = [worker for worker in free if worker not in trials]
         may_defer = sum(worker.free_slots(now) for worker in free) > self._reserved_slots
         for waiting in self._queue.in_order(now):
             if waiting.tier is Tier.DEFERRED and not may_defer:
                 continue
-            candidates = [worker for worker in proven if self.may_take(worker, waiting)]
+            candidates = [worker for worker in proven if self.may_take(worker, waiting, now)]
             if candidates:
                 return waiting, self._policy(candidates, waiting.audio_s, now)
         return None
 
-    def _smallest_for(self, worker: Worker) -> Waiting | None:
+    def _smallest_for(self, worker: Worker, now: float) -> Waiting | None:
         """A worker that failed gets the request that loses least."""
-        suited = [waiting for waiting in self._queue if self.may_take(worker, waiting)]
+        suited = [waiting for waiting in self._queue if self.may_take(worker, waiting, now)]
         return min(suited, key=lambda waiting: waiting.est_s, default=None)
 
-    def may_take(self, worker: Worker, waiting: Waiting) -> bool:
+    def may_take(self, worker: Worker, waiting: Waiting, now: float) -> bool:
         """Right model, and this process has not failed on it, unless every other one has as well."""
         if not serves(worker, waiting.model):
             return False
         if worker.boot not in waiting.tried:
             return True
-        return not any(
-            other.is_ready and other.boot not in waiting.tried and serves(other, waiting.model) for other in self._pool
-        )
+        others = self._pool.usable(now)  # one that is ejected is no other: its time out may last a minute
+        return not any(other.boot not in waiting.tried and serves(other, waiting.model) for other in others)
 
     def _start(self, waiting: Waiting, worker: Worker, now: float) -> Lease:
         self._queue.remove(waiting)

@@ -222,7 +222,7 @@ class Api:
         if request.headers.get("Expect", "").lower() != "100-continue":
             raise web.HTTPExpectationFailed
         try:
-            self._door.check(tier_of(request.headers))
+            self._door.check(tier_of(request.headers), request.headers.get(ROUTER, ""))
         except Unavailable as refusal:
             response = self._busy(refusal)
             response.force_close()

@@ -40,9 +40,9 @@ class Door:
     def __init__(self, gate: Gate, transcriber: Transcriber, reporter: Reporter, metrics: WorkerMetrics) -> None:
         self._gate, self._transcriber, self._reporter, self._metrics = gate, transcriber, reporter, metrics
 
-    def check(self, tier: Tier) -> None:
+    def check(self, tier: Tier, router: str) -> None:
         """Raise at once what entering would raise."""
-        self._gate.check(tier)
+        self._gate.check(tier, may_wait=not router)
 
     @contextmanager
     def enter(self, visit: Visit) -> Iterator[None]:

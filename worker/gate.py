@@ -82,18 +82,22 @@ class Gate:
             if one.turn is not None and not one.turn.done():
                 one.turn.set_exception(why)
 
-    def check(self, tier: Tier) -> None:
-        """Raise what `enter` would raise right now; costs nothing and holds nothing."""
+    def check(self, tier: Tier, *, may_wait: bool = True) -> None:
+        """
+        Raise what `enter` would raise right now; costs nothing and holds nothing.
+
+        What a router sends may not wait here: the router has a queue in which it is better placed.
+        """
         refusal = self._refusal()
         if refusal is not None:
             raise refusal
-        if len(self._inside) >= self.slots - self._kept(tier) + self.queue_limit:
+        if len(self._inside) >= self.slots - self._kept(tier) + self.queue_limit * may_wait:
             raise Unavailable(retry_after_s=self.retry_after_s())
 
     @contextmanager
     def enter(self, admission: Admission) -> Iterator[None]:
         """Hold a place for exactly as long as the block runs; raises Unavailable at once when there is none."""
-        self.check(admission.tier)
+        self.check(admission.tier, may_wait=not admission.router)
         self._inside.add(admission)
         self._is_empty.clear()
         try:

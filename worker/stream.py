@@ -42,8 +42,7 @@ async def send(
             beating.cancel()
     if lost is not None:
         raise lost
-    await response.write_eof()
-    return error
+    return error  # the end of the body is sent after the slot is free: a router that reads it may send the next request
 
 
 async def _beat(response: web.StreamResponse) -> None:

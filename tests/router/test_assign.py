@@ -127,3 +127,18 @@ def test_a_request_for_one_model_waits_for_a_worker_that_has_it():
     assert assigner.run(1) == 1
     assert leases_of(any_model)
     assert not leases_of(other_model)
+
+
+def test_an_ejected_worker_is_no_other_to_wait_for():
+    """
+    A request that failed on the only usable worker goes back to it, rather than wait out an ejection.
+    """
+    pool = pool_of(2)
+    first, second = workers_of(pool)
+    for _ in range(3):
+        pool.failed(second, 0, "lost")
+    queue, assigner = assigner_of(pool)
+    queue.add(retried := waiting(tried={"boot0"}))
+
+    assert assigner.run(0) == 1
+    assert leases_of(retried)[0].worker is first

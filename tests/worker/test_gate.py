@@ -67,7 +67,7 @@ async def test_a_cancelled_waiter_leaves_its_place():
             await asyncio.sleep(0)
             gone.cancel()
             await asyncio.wait([gone])
-            assert gate.queue_depth == 1
+            assert gate.queue_depth == 2  # neither holds a slot yet
         await stays
     assert (gate.in_flight, gate.queue_depth) == (0, 0)
 
@@ -170,3 +170,14 @@ async def told(gate: Gate, one: Admission) -> str:
     except Unavailable as refusal:
         return refusal.code
     return ""
+
+
+def test_a_routers_request_does_not_wait_here():
+    """What a router sends is started or sent back: it has a better queue than this one."""
+    gate = Gate(slots=1, queue_limit=10)
+
+    with gate.enter(visitor(router="r1")):
+        with pytest.raises(Unavailable), gate.enter(visitor(router="r2")):
+            pass
+        with gate.enter(visitor()):
+            assert gate.queue_depth == 2  # neither holds a slot yet
