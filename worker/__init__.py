@@ -6,7 +6,7 @@ One model behind a bounded queue. The life of a request:
     decoding    fields, settings and the model's card -> how to decode
     gate        take a slot, wait for one, or be refused
     door        the way in for every protocol: turn, decode, segments, accounting
-    audio, wav  bytes -> 16 kHz mono samples, in a thread
+    sandbox     bytes -> 16 kHz mono samples: plain WAV in a thread (`wav`), the rest (`audio`) in a child that may die
     silero      how likely each 32 ms are speech
     speech      probabilities -> regions -> windows; `edges` fits the regions' bare speech to what is heard
     batcher     windows of all running requests, turn by turn, into model calls

@@ -11,7 +11,7 @@ from aiohttp import web
 from fleet import web as fleet_web
 from fleet.errors import Unavailable
 from fleet.wire import WorkerState
-from worker import audio, fake
+from worker import fake
 from worker.api import Api
 from worker.batcher import Batcher
 from worker.clip import AudioLimits
@@ -20,6 +20,7 @@ from worker.gate import Gate
 from worker.lifecycle import Lifecycle
 from worker.metrics import WorkerMetrics
 from worker.report import Reporter
+from worker.sandbox import Sandbox
 from worker.settings import WorkerSettings
 from worker.transcribe import Transcriber
 from worker.window import Engine
@@ -50,10 +51,11 @@ class Worker:
             on_broken=self._lifecycle.on_broken,
             on_call=self._metrics.batch.observe,
         )
+        self._sandbox = None if is_scripted else Sandbox(on_death=self._metrics.decode_deaths.inc)
         self._transcriber = Transcriber(
             self._engine,
             self._batcher,
-            fake.decode if is_scripted else audio.decode,
+            self._sandbox.decode if self._sandbox else fake.decode,
             limits=AudioLimits(min_s=settings.min_audio_s, max_s=settings.max_audio_s),
             threads=settings.decode_threads,
         )
@@ -82,6 +84,7 @@ class Worker:
         )
         app = fleet_web.finish(web.Application())
         api.register(app)
+        app.on_startup.append(self._start)
         app.on_shutdown.append(self._stop)
         self._metrics.gauge("slots", "Requests at once", lambda: self._gate.slots)
         self._metrics.gauge("in_flight", "Requests that hold a slot", lambda: self._gate.in_flight)
@@ -90,10 +93,16 @@ class Worker:
         self._metrics.gauge("ready", "1 while ready", lambda: float(self._lifecycle.state is WorkerState.READY))
         return app
 
+    async def _start(self, app: web.Application) -> None:
+        if self._sandbox is not None:
+            await asyncio.to_thread(self._sandbox.start)
+
     async def _stop(self, app: web.Application) -> None:
         """After a drain nobody is left; after a second signal or DRAIN_TIMEOUT_S whoever is gets an answer still."""
         self._gate.dismiss(self._lifecycle.refusal() or Unavailable(code="draining"))
         self._transcriber.close()
+        if self._sandbox is not None:
+            await asyncio.to_thread(self._sandbox.close)
         await asyncio.to_thread(self._batcher.stop)
 
 

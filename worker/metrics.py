@@ -16,6 +16,9 @@ class WorkerMetrics:
             "fleet_worker_requests", "Transcription requests by outcome", ["code"], registry=self.registry
         )
         self.audio = Counter("fleet_worker_audio_seconds", "Audio transcribed", registry=self.registry)
+        self.decode_deaths = Counter(
+            "fleet_worker_decode_child_deaths", "Decode children that a file ended", registry=self.registry
+        )
         self.request = self._histogram("request_seconds", "Request received to answer finished")
         self.wait = self._histogram("queue_wait_seconds", "Admitted to started")
         self.decode = self._histogram("decode_seconds", "Upload to samples")

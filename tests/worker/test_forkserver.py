@@ -1,0 +1,42 @@
+"""The process that forks decode children."""
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from worker.forkserver import ForkServer, environment
+
+
+def test_the_environment_has_no_secrets(monkeypatch: pytest.MonkeyPatch):
+    """It is a list of what is kept, not of what is left out."""
+    monkeypatch.setenv("ADMIN_KEY", "canary")
+    monkeypatch.setenv("HF_TOKEN", "canary")
+    assert "canary" not in str(environment())
+
+
+def test_children_come_and_go():
+    """A killed child is gone and no zombie; a process id that is not a child's is left alone."""
+    server = ForkServer()
+    line, pid = server.fork()
+    try:
+        with line:
+            assert psutil.pid_exists(pid)
+            server.kill(pid)
+            assert not psutil.pid_exists(pid)
+            server.kill(os.getpid())
+    finally:
+        server.close()
+
+
+def test_it_ends_when_the_worker_is_gone():
+    """Also when the worker was killed: its end of the line closes."""
+    server = ForkServer()
+    line, pid = server.fork()
+    process = server._process
+    assert process is not None and server._control is not None
+    server._control.close()
+    assert process.wait(10) == 0
+    line.close()
+    assert not Path(f"/proc/{pid}").exists()

@@ -1,0 +1,64 @@
+"""The child's side of the line, run here in a thread."""
+
+import io
+import json
+import resource
+import socket
+
+import numpy as np
+
+from tests.worker import clips as make
+from worker.clip import AudioLimits
+from worker.inmate import BLOCK_SAMPLES, DONE, HEAD, REFUSED, SAMPLES, Out, answer, limit_cpu
+
+
+def messages(data: bytes, **limits: float) -> list[tuple[bytes, bytes]]:
+    """What the child says about a file."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+        answer(io.BytesIO(data), AudioLimits(**limits), Out(theirs))
+        theirs.shutdown(socket.SHUT_WR)
+        spoken = io.BytesIO(b"".join(iter(lambda: ours.recv(1 << 20), b"")))
+    heads = iter(lambda: spoken.read(HEAD.size), b"")
+    return [(kind, spoken.read(size)) for kind, size in map(HEAD.unpack, heads)]
+
+
+def test_samples_come_in_a_few_messages_and_end_with_what_was_lost():
+    """Not one for each packet."""
+    spoken = messages(make.encoded(make.wav(make.tone(2)), "flac", "flac"))
+    assert [kind for kind, _ in spoken] == [SAMPLES, DONE]
+    assert len(spoken[0][1]) == 2 * 16_000 * 4
+    assert json.loads(spoken[1][1]) == []
+
+
+def test_a_refusal_is_code_and_sentence():
+    """Nothing of the file's."""
+    ((kind, body),) = messages(b"no audio at all, but a canary")
+    assert kind == REFUSED
+    assert json.loads(body)[0] == "audio_unsupported"
+    assert b"canary" not in body
+
+
+def test_no_message_is_larger_than_the_parent_takes():
+    """One huge block is cut up."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(5)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+        out = Out(theirs)
+        out._send = lambda kind, data: sizes.append(len(data))  # type: ignore[method-assign]
+        sizes: list[int] = []
+        out.keep(np.zeros(BLOCK_SAMPLES * 2 + 5, np.float32))
+    assert sizes == [BLOCK_SAMPLES * 4, BLOCK_SAMPLES * 4, 20]
+
+
+def test_cpu_time_is_counted_from_the_file_on():
+    """A child that lived long may still decode."""
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    try:
+        limit_cpu(1_000)
+        assert resource.getrlimit(resource.RLIMIT_CPU)[0] > 1_000
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, before)
