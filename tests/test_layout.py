@@ -61,6 +61,7 @@ NO_TWIN = {
     "router/job.py": "a record and a protocol; nothing in it decides",
     "worker/__main__.py": "started by every whole fleet",
     "worker/app.py": "builds the parts; built by every test of tests/worker/test_api.py",
+    "worker/memory.py": "three settings of the C library; what they do is seen in tests/worker/test_process.py",
     "loadtest/__main__.py": "started by the load test's own tests",
 }
 

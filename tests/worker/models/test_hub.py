@@ -1,0 +1,49 @@
+"""Models from the Hub, without a Hub."""
+
+import pytest
+
+from fleet.serve import StartupError
+from worker.models import hub
+
+
+def test_offline_and_not_here_is_one_sentence_with_advice(tmp_path):
+    """Which model, and what to do instead."""
+    with pytest.raises(StartupError) as refused:
+        hub.pull("tiny", "Systran/faster-whisper-tiny", str(tmp_path), is_offline=True)
+
+    assert "'tiny'" in str(refused.value)
+    assert "MODEL=spoken-digits" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence_too(tmp_path, monkeypatch):
+    """No traceback of a library for the operator."""
+
+    def fails(*_args, **_options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fails)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(StartupError, match=r"'tiny' could not be fetched"):
+        hub.pull("tiny", "Systran/faster-whisper-tiny", str(tmp_path))
+
+
+def test_progress_is_told_in_bytes(tmp_path, monkeypatch):
+    """As the Hub's client counts them; other units are not bytes."""
+    told = []
+
+    def fetches(*_args, local_files_only=False, tqdm_class=None, **_options):
+        if local_files_only:
+            raise OSError("not here")
+        with tqdm_class(total=100, unit="B") as bar:
+            bar.update(40)
+            bar.update(60)
+        with tqdm_class(total=3, unit="it") as bar:
+            bar.update(1)
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetches)
+    assert (
+        hub.pull("tiny", "x/y", str(tmp_path), on_progress=lambda done, total: told.append((done, total))) == tmp_path
+    )
+    assert told == [(40, 100), (100, 100)]
