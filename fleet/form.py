@@ -10,6 +10,7 @@ become a 500.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import lru_cache
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
@@ -145,6 +146,7 @@ class FormReader:
         return malformed()
 
 
+@lru_cache(maxsize=64)  # asked when the headers are there, and again when the body is
 def boundary_of(content_type: str) -> str:
     """The boundary parameter of a multipart/form-data content type."""
     header = Message()

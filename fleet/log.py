@@ -17,6 +17,7 @@ def set_up(level: str, form: str) -> None:
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(TextFormatter() if is_text else JsonFormatter())
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # asked of the system for every line
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it logs durations of every clip at INFO
 
