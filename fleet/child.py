@@ -38,6 +38,11 @@ class Child:
         state = "running" if self._minder.returncode is None else f"ended {self._minder.returncode}"
         return f"<Child {self.spec.name} {state}>"
 
+    @property
+    def minder_pid(self) -> int:
+        """The process between: its only child is the service."""
+        return self._minder.pid
+
     async def wait(self, on_line: Callable[[str], None]) -> int:
         """Pass on what it prints until it ends; its exit code, 128 + n for signal n."""
         lines = self._minder.stdout

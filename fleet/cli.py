@@ -35,7 +35,7 @@ COMMANDS = {
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
     "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),
     "loadtest": Command("loadtest.__main__", "put a running fleet under load and report", "loadtest"),
-    "bench": Command("loadtest.bench", "measure this machine's fleet against bare engine loops", "loadtest"),
+    "bench": Command("bench.__main__", "measure a fleet on this machine against bare engine loops", "test"),
 }
 
 

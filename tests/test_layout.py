@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("fleet", "router", "worker", "loadtest")
+PACKAGES = ("fleet", "router", "worker", "loadtest", "bench")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MODULES = [path for path in SOURCES if path.name != "__init__.py"]
 
@@ -52,6 +52,11 @@ CORE = {
 }
 IMPURE = {"asyncio", "aiohttp", "socket", "threading", "subprocess"}
 ENGINES = {"faster_whisper", "ctranslate2"}
+KNOW_THE_ENGINE = {
+    "worker/engine.py",
+    "bench/bare.py",  # the ceiling has nothing of ours between it and the engine
+    "bench/models.py",  # writes the engine's model files
+}
 
 # Files whose claims are tested elsewhere, each with where.
 NO_TWIN = {
@@ -61,6 +66,15 @@ NO_TWIN = {
     "router/job.py": "a record and a protocol; nothing in it decides",
     "worker/__main__.py": "started by every whole fleet",
     "worker/app.py": "builds the parts; built by every test of tests/worker/test_api.py",
+    "bench/__main__.py": "run by tests/bench/test_main.py",
+    "bench/bare.py": "tests/bench/test_models.py",
+    "bench/ceiling.py": "run by tests/bench/test_main.py",
+    "bench/crowd.py": "run by the quick benchmark",
+    "bench/overhead.py": "run by tests/bench/test_main.py",
+    "bench/plot.py": "tests/bench/test_report.py",
+    "bench/session.py": "run by tests/bench/test_main.py",
+    "bench/stand.py": "run by tests/bench/test_main.py",
+    "bench/windows.py": "run by the quick benchmark",
     "worker/memory.py": "three settings of the C library; what they do is seen in tests/worker/test_process.py",
     "loadtest/__main__.py": "started by the load test's own tests",
 }
@@ -95,8 +109,8 @@ def test_imports_run_one_way(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_one_file_knows_the_engine(path):
-    """faster_whisper and ctranslate2 are met in worker/engine.py only."""
-    if name_of(path) != "worker/engine.py":
+    """Of what serves, only worker/engine.py meets faster_whisper and ctranslate2."""
+    if name_of(path) not in KNOW_THE_ENGINE:
         assert not tops(path) & ENGINES
 
 

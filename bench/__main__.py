@@ -1,0 +1,189 @@
+"""`whisper-fleet bench [options]`: measure, show, write BENCHMARKS.md."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench import clips, models, report
+from bench.bars import QUICK_SLACK, Bar
+from bench.ceiling import ceiling, scaling
+from bench.clips import NoSamples
+from bench.crowd import crowd
+from bench.load import Refused
+from bench.overhead import memory, overhead
+from bench.session import Session
+from bench.settings import MEASURES, BenchSettings
+from bench.stand import EMBEDDED, DidNotStart
+from bench.windows import batching, context
+from fleet import settings
+from fleet.plan import usable_cores
+from fleet.serve import EXIT_OK, EXIT_STARTUP, StartupError
+
+EXIT_MISSED = 1
+CLIP_S = 5.0
+EMBEDDED_NAME = "spoken-digits"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One measure, and how many turns it takes for each round; 0: not in a quick run."""
+
+    measure: Callable[[Session], Awaitable[list[Bar]]]
+    quick: int
+    full: int
+
+
+STEPS = {
+    "overhead": Step(overhead, 5, 5),
+    "crowd": Step(crowd, 1, 1),
+    "batching": Step(batching, 4, 4),
+    "context": Step(context, 2, 6),
+    "ceiling": Step(ceiling, 2, 6),
+    "scaling": Step(scaling, 0, 4),
+    "memory": Step(memory, 0, 1),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure; 1 when a bar is missed and --strict or --quick asked to know, 3 when something cannot start."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    code = EXIT_OK
+    try:
+        wanted = settings.load(BenchSettings, os.environ, arguments, prog="whisper-fleet bench")
+        code = asyncio.run(_run(wanted, shlex.join(["whisper-fleet", "bench", *arguments])))
+    except* (settings.SettingError, StartupError, DidNotStart, Refused, NoSamples, ValueError) as group:
+        print(f"error: {_first(group)}", file=sys.stderr)  # noqa: T201  a terminal command
+        code = EXIT_STARTUP
+    return code
+
+
+async def _run(wanted: BenchSettings, command: str) -> int:
+    names = chosen(wanted)
+    began, machine = time.monotonic(), psutil.cpu_times()
+    bars: list[Bar] = []
+    columns = TextColumn("{task.description:<44}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
+    with (
+        TemporaryDirectory(prefix="whisper-fleet-bench-") as folder,
+        Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress,
+    ):
+        task = progress.add_task("building models of random weights", total=_turns(names, wanted))
+        session = await asyncio.to_thread(_session, wanted, Path(folder), _mover(progress, task))
+        for name in names:
+            bars += await STEPS[name].measure(session)
+        progress.update(task, description="done", completed=progress.tasks[0].total)
+    run = report.Run(
+        command=command,
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d"),
+        took_s=time.monotonic() - began,
+        turns=wanted.turns,
+        turn_s=wanted.turn_s,
+        cores=session.cores,
+        others=_others(machine, time.monotonic() - began),
+    )
+    _show(bars)
+    if wanted.file is not None:
+        _write(bars, run, Path(wanted.file))
+    slack = QUICK_SLACK if wanted.quick and not wanted.strict else 1.0
+    return EXIT_MISSED if (wanted.quick or wanted.strict) and not all(bar.is_met(slack) for bar in bars) else EXIT_OK
+
+
+def chosen(wanted: BenchSettings) -> list[str]:
+    """The measures, in order; raises SettingError for one that is not known."""
+    unknown = set(wanted.only) - set(MEASURES)
+    if unknown:
+        raise settings.SettingError(f"ONLY knows {', '.join(MEASURES)}; not {', '.join(sorted(unknown))}.")
+    return [
+        name for name in MEASURES if (name in wanted.only if wanted.only else not wanted.quick or STEPS[name].quick)
+    ]
+
+
+def _turns(names: Sequence[str], wanted: BenchSettings) -> int:
+    return wanted.turns * sum(STEPS[name].quick if wanted.quick else STEPS[name].full for name in names)
+
+
+def _mover(progress: Progress, task: TaskID) -> Callable[[str], None]:
+    """Told when a turn begins: the turns before it are done."""
+    begun = 0
+
+    def on_turn(name: str) -> None:
+        nonlocal begun
+        progress.update(task, description=name, completed=begun)
+        begun += 1
+
+    return on_turn
+
+
+def _session(wanted: BenchSettings, folder: Path, on_turn: Callable[[str], None]) -> Session:
+    """Models and clips, made before anything is timed."""
+    shapes = {} if wanted.quick else models.SHAPES
+    for name, shape in shapes.items():
+        models.build(folder / name, shape)
+    long_clips = clips.clips(CLIP_S)
+    wavs = tuple(folder / f"{number}.wav" for number in range(len(long_clips)))
+    for path, clip in zip(wavs, long_clips, strict=True):
+        path.write_bytes(clip)
+    return Session(
+        turns=wanted.turns,
+        turn_s=wanted.turn_s,
+        is_quick=wanted.quick,
+        cores=len(usable_cores()),
+        models={EMBEDDED_NAME: EMBEDDED / EMBEDDED_NAME} | {name: folder / name for name in shapes},
+        wavs=wavs,
+        forms=tuple(clips.forms(long_clips)),
+        trimmed=tuple(clips.forms(clips.trimmed())),
+        on_turn=on_turn,
+    )
+
+
+def _show(bars: Sequence[Bar]) -> None:
+    table = Table("what", "required", "measured", "figures", box=None, pad_edge=False)
+    for bar in bars:
+        style = "" if bar.is_met() else "yellow"
+        table.add_row(bar.what.replace("`", ""), bar.required, bar.shown, bar.detail, style=style)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _write(bars: Sequence[Bar], run: report.Run, file: Path) -> None:
+    from bench import plot  # noqa: PLC0415  matplotlib takes its time; not for --help
+
+    picture = file.with_suffix(".png")
+    plot.draw(bars, picture)
+    file.write_text(report.markdown(bars, run, report.machine(run.cores), picture.name))
+    print(f"Written: {file}, {picture}")  # noqa: T201
+
+
+def _others(before: Any, took_s: float) -> float:
+    """Cores that were busy with something else than this process and its children."""
+    after, own = psutil.cpu_times(), os.times()
+    busy = _busy_s(after) - _busy_s(before)
+    return max(0.0, (busy - own.user - own.system - own.children_user - own.children_system) / took_s)
+
+
+def _busy_s(times: Any) -> float:
+    """Guest time is counted in user time already."""
+    idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "guest", 0.0) + getattr(times, "steal", 0.0)
+    return float(sum(times) - idle)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The whole fleet over HTTP against bare engine loops on the same cores, and against one worker of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bench.bars import Bar, ratio, spread
+from bench.load import closed_loop
+from bench.session import Session
+from bench.stand import Stand, bare_loops, fleet
+
+CONTEXTS = {"spoken-digits": "auto"}  # as its card says; other models encode the full window unless told otherwise
+OF_CEILING, OF_IDEAL = 0.95, 0.93
+
+
+async def ceiling(session: Session) -> list[Bar]:
+    """Fleet throughput with W one-thread workers against W loops."""
+    return [await _against_loops(session, name) for name in session.models]
+
+
+async def scaling(session: Session) -> list[Bar]:
+    """W workers against one, both behind a router."""
+    return [await _against_one(session, name) for name in ("spoken-digits", "tiny")]
+
+
+async def _against_loops(session: Session, name: str) -> Bar:
+    directory, context = session.models[name], CONTEXTS.get(name, "full")
+    async with (
+        bare_loops(directory, session.cores, session.wavs, context) as loops,
+        fleet(str(directory), session.cores, settings={"AUDIO_CONTEXT": context}) as stand,
+    ):
+        found = await session.in_turns(
+            {
+                f"{name}: bare loops": lambda: loops.per_s(session.turn_s),
+                f"{name}: fleet": _throughput(session, stand, 2 * session.cores),
+            }
+        )
+    bare, whole = found.values()
+    return Bar(
+        what=f"`{name}`: fleet of {session.cores} workers against {session.cores} bare engine loops, 5 s clips",
+        measured=ratio(whole, bare),
+        at_least=OF_CEILING,
+        detail=f"{spread(whole)} of {spread(bare)} clips/s",
+    )
+
+
+async def _against_one(session: Session, name: str) -> Bar:
+    directory = str(session.models[name])
+    async with fleet(directory, session.cores) as all_of_them, fleet(directory, 1) as one_alone:
+        found = await session.in_turns(
+            {
+                f"{name}: one worker": _throughput(session, one_alone, 2),
+                f"{name}: {session.cores} workers": _throughput(session, all_of_them, 2 * session.cores),
+            }
+        )
+    one, many = found.values()
+    return Bar(
+        what=f"`{name}`: {session.cores} workers against {session.cores} times one",
+        measured=ratio(many, one) / session.cores,
+        at_least=OF_IDEAL,
+        detail=f"{spread(many)} against {spread(one)} clips/s",
+    )
+
+
+def _throughput(session: Session, stand: Stand, callers: int) -> Callable[[], Awaitable[float]]:
+    """Two callers a worker: one is served while the other's next clip is on its way."""
+
+    async def measure() -> float:
+        tally = await closed_loop(stand.http, stand.url, session.forms, callers=callers, seconds=session.turn_s)
+        return tally.per_s
+
+    return measure

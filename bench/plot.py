@@ -1,0 +1,36 @@
+"""The picture of BENCHMARKS.md: every bar against its limit, right of the line is met."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bench.bars import Bar
+
+MET, MISSED = "#2a7f62", "#c1440e"
+
+
+def draw(bars: Sequence[Bar], file: Path) -> None:
+    """Write the PNG; bars without a limit are left out."""
+    judged = [bar for bar in reversed(bars) if bar.required]
+    figure = Figure(figsize=(9, 0.8 + 0.55 * len(judged)), layout="constrained")
+    axes = figure.subplots()
+    labels = [textwrap.fill(bar.what.replace("`", ""), 58) for bar in judged]
+    axes.barh(labels, [margin(bar) for bar in judged], color=[MET if bar.is_met() else MISSED for bar in judged])
+    for place, bar in enumerate(judged):
+        axes.text(margin(bar), place, f" {bar.shown}", va="center", fontsize=8)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlim(0, 1.25 * max(2, *map(margin, judged)) if judged else 1)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_xlabel("how many times better than required (1: just met)")
+    figure.savefig(file, dpi=110)
+
+
+def margin(bar: Bar) -> float:
+    """Measured over required, the other way round where less is better; cut at 5, so that the rest can be seen."""
+    if bar.at_least is not None:
+        return min(5.0, bar.measured / bar.at_least)
+    return min(5.0, (bar.at_most or 0.0) / max(bar.measured, 1e-3))

@@ -1,0 +1,31 @@
+"""The benchmark itself, a few seconds of it, with real processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_a_quick_run_measures_and_writes(tmp_path: Path):
+    """A fleet over HTTP, bare loops beside it, the page and the picture; leaves nothing running."""
+    page = tmp_path / "B.md"
+    done = bench("--quick", "--only", "overhead,ceiling", "--round-s", "1", "--out", str(page))
+    assert done.returncode in (0, 1), done.stderr  # 1: too slow a machine, which is not this test's business
+    assert "router adds" in done.stdout
+    assert "bare engine loops" in page.read_text()
+    assert (tmp_path / "B.png").is_file()
+
+
+def test_a_wrong_measure_is_one_sentence():
+    """Exit code 3, no traceback."""
+    done = bench("--only", "speed")
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: ONLY knows overhead")
