@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fleet.errors import FleetError, Unavailable
-from worker.window import DecodeOptions, Engine, EngineBroken, Piece, Samples, Window, WindowResult
+from worker.window import DecodeOptions, Engine, EngineBroken, EngineFull, Piece, Samples, Window, WindowResult
 
 logger = logging.getLogger(__name__)
 
@@ -231,8 +231,18 @@ class Batcher:
 
     def _fail(self, jobs: list[Job], error: BaseException) -> None:
         """Everybody aboard gets an error of ours; the cause is logged, and never shown to a caller."""
+        if isinstance(error, EngineFull):
+            self._shrink(jobs)
+            return
         logger.error("a model call failed", exc_info=error)
         for job in jobs:
             job.emit(FleetError())
         if isinstance(error, EngineBroken):
             self._on_broken(error)
+
+    def _shrink(self, jobs: list[Job]) -> None:
+        """The device is full: these callers may try another worker, later calls here are half as large."""
+        self._windows_per_call = max(1, self._windows_per_call // 2)
+        logger.warning("the device is out of memory", extra={"windows_per_call": self._windows_per_call})
+        for job in jobs:
+            job.emit(Unavailable("This worker is out of memory. Please retry."))

@@ -36,6 +36,7 @@ from worker.window import (
     DecodeOptions,
     EngineBroken,
     EngineFacts,
+    EngineFull,
     Piece,
     Samples,
     Window,
@@ -47,6 +48,7 @@ INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believe
 ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
+DEVICE_FULL = "out of memory"  # CUDA's own words, and cuBLAS's; the device itself is well
 DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
 
 
@@ -265,11 +267,14 @@ class WhisperEngine:
 
 @contextmanager
 def _device_watched() -> Iterator[None]:
-    """Tell a lost device from other errors: after the one, every later call fails too."""
+    """Tell a full and a lost device from other errors: after the one a smaller call passes, after the other none."""
     try:
         yield
     except RuntimeError as error:
-        if any(word in str(error).lower() for word in DEVICE_LOST):
+        message = str(error).lower()
+        if DEVICE_FULL in message:
+            raise EngineFull(str(error)) from error
+        if any(word in message for word in DEVICE_LOST):
             raise EngineBroken(str(error)) from error
         raise
 

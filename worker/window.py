@@ -124,6 +124,10 @@ class EngineBroken(Exception):
     """The engine cannot be trusted any more: the process must end."""
 
 
+class EngineFull(Exception):
+    """The device had no memory for a call; the next, smaller one may pass."""
+
+
 class Engine(Protocol):
     """
     A model. Every method blocks, so it is called in a thread of the batcher or of its pool, never on the event loop.
@@ -149,7 +153,7 @@ class Engine(Protocol):
         """Pieces with equal keys can share a call."""
 
     def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
-        """Decode pieces of one key in one call; raises EngineBroken when the device is lost."""
+        """Decode pieces of one key in one call; raises EngineFull, or EngineBroken when the device is lost."""
 
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """Decode a clip one segment after the other, each step when it is asked for."""

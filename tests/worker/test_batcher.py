@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fleet.errors import FleetError
+from fleet.errors import FleetError, Unavailable
 from fleet.wire import Segment
 from worker.batcher import Batcher, Job
 from worker.card import ModelCard
@@ -16,6 +16,7 @@ from worker.window import (
     DecodeOptions,
     EngineBroken,
     EngineFacts,
+    EngineFull,
     Piece,
     Region,
     Samples,
@@ -221,3 +222,34 @@ async def test_stopping_gives_every_job_an_answer(engine: RecordingEngine):
         with pytest.raises(FleetError) as stopped:
             await texts(job)
     assert stopped.value.code == "draining"
+
+
+async def test_a_full_device_is_busy_and_its_next_calls_are_half_as_large(engine: RecordingEngine):
+    """503, so that a router takes the request elsewhere; the worker goes on with fewer windows a call."""
+    batcher = make(engine, windows_per_call=4)
+    engine.fails = EngineFull("CUDA failed with error out of memory")
+    with batcher.run(samples(1), windows(4), OPTIONS) as job:
+        batcher.start()
+        with pytest.raises(Unavailable) as full:
+            await texts(job)
+    assert (full.value.status, full.value.code) == (503, "overloaded")
+    engine.fails = None
+    with batcher.run(samples(1), windows(4), OPTIONS) as job:
+        assert await texts(job) == ["0", "1", "2", "3"]
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [2, 2]
+
+
+async def test_a_device_that_is_always_full_is_asked_for_one_window_at_last(engine: RecordingEngine):
+    """Halving ends at one, never at none."""
+    batcher = make(engine, windows_per_call=4)
+    batcher.start()
+    engine.fails = EngineFull("out of memory")
+    for _ in range(5):
+        with batcher.run(samples(1), windows(2), OPTIONS) as job, pytest.raises(Unavailable):
+            await texts(job)
+    engine.fails = None
+    with batcher.run(samples(1), windows(2), OPTIONS) as job:
+        assert await texts(job) == ["0", "1"]
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [1, 1]

@@ -9,10 +9,11 @@ from faster_whisper import WhisperModel
 
 from tests.worker import random_whisper
 from worker import audio
+from worker import engine as worker_engine
 from worker.clip import AudioLimits
 from worker.engine import WhisperEngine
 from worker.settings import WorkerSettings
-from worker.window import RATE, DecodeOptions, EngineBroken, Piece, Region, Samples, Window
+from worker.window import RATE, DecodeOptions, EngineBroken, EngineFull, Piece, Region, Samples, Window
 
 CLIP = Path(__file__).parents[2] / "samples" / "half-minute.wav"
 OPTIONS = DecodeOptions(language="en", no_speech_threshold=2.0, log_prob_threshold=-100.0)
@@ -136,7 +137,7 @@ def test_pieces_share_a_call_only_if_frames_and_prompts_are_as_long(engine, clip
 
 
 def test_a_lost_device_is_told_from_other_errors(engine, clip, monkeypatch):
-    """Only what CUDA says ends the process."""
+    """What CUDA says ends the process, but for a lack of memory, which a smaller call may not have."""
 
     def fail(message: str):
         def run(*_):
@@ -147,9 +148,41 @@ def test_a_lost_device_is_told_from_other_errors(engine, clip, monkeypatch):
     monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error an illegal memory access was encountered"))
     with pytest.raises(EngineBroken):
         engine.run([piece(clip, 0, 5)], still_wanted)
+    monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error out of memory"))
+    with pytest.raises(EngineFull):
+        engine.run([piece(clip, 0, 5)], still_wanted)
     monkeypatch.setattr(engine, "_encode", fail("something else"))
     with pytest.raises(RuntimeError, match="something else"):
         engine.run([piece(clip, 0, 5)], still_wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "chosen"),
+    [
+        ("auto", 0, ("cpu", "int8")),
+        ("auto", 2, ("cuda", "int8_float16")),
+        ("cpu", 2, ("cpu", "int8")),
+        ("cuda", 1, ("cuda", "int8_float16")),
+    ],
+)
+def test_the_device_is_chosen_and_said(monkeypatch, directory, wanted, gpus, chosen):
+    """A GPU where there is one, its number type, and both in the facts; settings win."""
+    loaded = []
+
+    class Model:
+        """Stands where the weights would be put onto a GPU."""
+
+        def __init__(self, _: str, **options: object) -> None:
+            loaded.append(options)
+            self.__dict__ = vars(WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=1))
+            self.supported_languages = ["en"]
+
+    monkeypatch.setattr(worker_engine.ctranslate2, "get_cuda_device_count", lambda: gpus)
+    monkeypatch.setattr(worker_engine, "WhisperModel", Model)
+    engine = WhisperEngine(WorkerSettings(model=str(directory), device=wanted))
+    engine.load()
+    assert (engine.facts.device, engine.facts.compute_type) == chosen
+    assert (loaded[0]["device"], loaded[0]["compute_type"]) == chosen
 
 
 def test_numbers_that_are_none_do_not_occur(engine, clip):
