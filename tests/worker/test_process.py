@@ -1,6 +1,7 @@
 """A worker as a process: how it starts, how it stops, what its exit code says."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -12,9 +13,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from fleet.serve import EXIT_STARTUP
+from tests.worker import clips as make
+from tests.worker.conftest import SAMPLES
 
 pytestmark = pytest.mark.real
 
@@ -84,6 +88,26 @@ def test_a_port_that_is_taken_is_a_sentence_too():
             _, err = child.communicate(timeout=60)
     assert child.returncode == EXIT_STARTUP
     assert "PORT" in err
+
+
+def test_memory_after_a_long_clip_is_that_of_an_idle_worker():
+    """Ten minutes of audio, and then no more than the model (5 MB) and 250 MB."""
+    port = free_port()
+    clip = make.repeated((SAMPLES / "half-minute.wav").read_bytes(), 33)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    with process("--port", str(port), "--cpu-threads", "1", LOG_LEVEL="error") as child:
+        wait_for(f"http://127.0.0.1:{port}/readyz", 200)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/audio/transcriptions",
+            data=head + clip + b"\r\n--b--\r\n",
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        with urllib.request.urlopen(request, timeout=100) as response:
+            assert json.load(response)["usage"]["seconds"] > 590
+        worker, deadline = psutil.Process(child.pid), time.monotonic() + 20
+        while worker.memory_info().rss > 255_000_000:
+            assert time.monotonic() < deadline, worker.memory_info()
+            time.sleep(0.1)
 
 
 async def test_sigterm_drains_and_exits_0():
