@@ -11,10 +11,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiohttp import web
+
+from fleet.connection import Connection, ConnectionLimits, Connections
 
 EXIT_OK, EXIT_CRASH, EXIT_STARTUP, EXIT_ENGINE = 0, 1, 3, 70
 
@@ -47,13 +50,14 @@ def run(
     host: str,
     port: int,
     keepalive_s: float,
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008  frozen
     backlog: int = 1024,
 ) -> int:
     """Build the service, serve it until a signal, and return the exit code."""
     code = EXIT_OK
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(build, host, port, keepalive_s, backlog))
+            runner.run(_serve(build, host=host, port=port, keepalive_s=keepalive_s, limits=limits, backlog=backlog))
     except* StartupError as group:
         for error in group.exceptions:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal, also where logs are JSON
@@ -67,7 +71,9 @@ def run(
     return code
 
 
-async def _serve(build: Callable[[], Service], host: str, port: int, keepalive_s: float, backlog: int) -> None:
+async def _serve(
+    build: Callable[[], Service], *, host: str, port: int, keepalive_s: float, limits: ConnectionLimits, backlog: int
+) -> None:
     stopping = Signals()
     service = build()
     runner = web.AppRunner(
@@ -75,22 +81,36 @@ async def _serve(build: Callable[[], Service], host: str, port: int, keepalive_s
         handler_cancellation=True,  # a caller who hangs up cancels what it asked for
         auto_decompress=False,  # half a megabyte of gzip can become half a gigabyte
         keepalive_timeout=keepalive_s,
+        lingering_time=2,  # what a refused caller still sends is read for so long, so that it sees the refusal
         shutdown_timeout=5,  # by then the drain is over; this is for who ignores it
         access_log=None,
+        read_bufsize=1 << 18,  # uploads are read in fewer, larger pieces
     )
     await runner.setup()
     try:
-        await _listen(runner, host, port, backlog)
-        await _until_drained(service, stopping)
+        async with listening(runner, host, port, limits=limits, backlog=backlog):
+            await _until_drained(service, stopping)
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, backlog: int) -> None:
+@asynccontextmanager
+async def listening(
+    runner: web.AppRunner, host: str, port: int, *, limits: ConnectionLimits, backlog: int = 1024
+) -> AsyncIterator[int]:
+    """Accept connections for as long as the block runs, within limits; gives the port. Raises StartupError."""
+    connections, make_parser = Connections(limits), runner.server
+    if make_parser is None:
+        raise RuntimeError("set the runner up first")
+    loop = asyncio.get_running_loop()
     try:
-        await web.TCPSite(runner, host, port, backlog=backlog).start()
+        server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=backlog)
     except OSError as error:
         raise StartupError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)} (PORT, HOST)") from error
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
 
 
 async def _until_drained(service: Service, stopping: "Signals") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fleet import log
+from fleet.connection import Connection
 from fleet.errors import BadRequest, BodyTooLarge, FleetError, MethodNotAllowed, NotFound, UnsupportedMediaType
 from fleet.wire import REQUEST_ID
 
@@ -17,6 +18,7 @@ ExpectHandler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 ID_KEY = web.RequestKey("request_id", str)
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+SANE_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]*")  # empty from HTTP/1.0; nothing that could be a path or another host
 HTTP_ERRORS: dict[int, type[FleetError]] = {
     404: NotFound,
     405: MethodNotAllowed,
@@ -48,10 +50,15 @@ async def name_request(request: web.Request, handler: Handler) -> web.StreamResp
     name = given if SANE_ID.fullmatch(given) else f"req-{secrets.token_hex(8)}"
     request[ID_KEY] = name
     token = log.request_id.set(name)
+    connection = request.transport.get_protocol() if request.transport else None
+    if isinstance(connection, Connection):
+        connection.head_is_read()
     try:
         return await handler(request)
     finally:
         log.request_id.reset(token)
+        if isinstance(connection, Connection):
+            connection.request_is_over()
 
 
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:
@@ -78,6 +85,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return error_response(FleetError())
 
 
+@web.middleware
+async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a Host header that could pass for something else, such as a path."""
+    if not SANE_HOST.fullmatch(request.headers.get("Host", "")):
+        raise BadRequest("The Host header is not a host.")
+    return await handler(request)
+
+
 def error_response(error: FleetError) -> web.Response:
     """The envelope with its status and headers."""
     return web.json_response(error.to_json(), status=error.status, headers=error.headers())
@@ -94,7 +109,7 @@ def _from_http(error: web.HTTPException) -> FleetError:
 
 def finish(app: web.Application) -> web.Application:
     """Add what every application of ours has; call it once, before the application starts."""
-    app.middlewares.extend([name_request, answer_errors])
+    app.middlewares.extend([name_request, answer_errors, check_host])
     app.on_response_prepare.append(stamp)
     return app
 

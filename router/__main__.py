@@ -21,7 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return serve.EXIT_STARTUP
     log.set_up(settings.log_level, settings.log_format)
     return serve.run(
-        lambda: RouterService(settings), host=settings.host, port=settings.port, keepalive_s=settings.keepalive_s
+        lambda: RouterService(settings),
+        host=settings.host,
+        port=settings.port,
+        keepalive_s=settings.keepalive_s,
+        limits=settings.connection_limits,
     )
 
 

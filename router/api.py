@@ -98,7 +98,14 @@ class Api:
             self._check_door(request)
             async with Spool(self._spool) as spool:
                 limit = self._settings.max_upload_bytes
-                upload = await receive(request, spool, kind, body_bytes_max=limit, on_bytes=self._received)
+                upload = await receive(
+                    request,
+                    spool,
+                    kind,
+                    body_bytes_max=limit,
+                    on_bytes=self._received,
+                    within_s=self._settings.body_timeout_s,
+                )
                 story.job = self._job(request, upload, self._read(request, upload, kind), story.arrived_at)
                 return await self._answer(request, story.job, upload, story)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fleet.connection import ConnectionLimits
 from fleet.settings import SettingError, setting
 
 LOOPBACK = ("127.", "localhost", "::1")
@@ -64,6 +65,12 @@ class RouterSettings:
         0, "after SIGTERM, how long to keep taking requests while /readyz says no", unit="s", least=0
     )
     keepalive_s: float = setting(75, "idle connections of callers are closed after this", unit="s", least=1)
+    header_timeout_s: float = setting(15, "from a request's first byte to the end of its head", unit="s", least=0.1)
+    body_timeout_s: float = setting(
+        600, "a body that takes longer, or sends under 1 kB/s, is refused", unit="s", least=1
+    )
+    max_connections: int = setting(4096, "open connections, all together; one more is refused", least=1)
+    max_connections_per_address: int = setting(1024, "open connections of one address; a proxy is one", least=1)
 
     def check(self) -> None:
         """Raise SettingError for settings that cannot be meant together."""
@@ -79,3 +86,12 @@ class RouterSettings:
     def max_upload_bytes(self) -> int:
         """MAX_UPLOAD_MB in bytes."""
         return round(self.max_upload_mb * 1_000_000)
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections, and how long a request's head may take."""
+        return ConnectionLimits(
+            total=self.max_connections,
+            each_address=self.max_connections_per_address,
+            head_s=self.header_timeout_s,
+        )

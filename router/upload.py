@@ -16,6 +16,7 @@ from aiohttp import web
 from fleet.errors import BadAudio, BadRequest, BodyTooLarge, UnsupportedMediaType
 from fleet.form import FilePart, Form, FormReader, boundary_of, too_large_message
 from fleet.forms import FormKind
+from fleet.pace import steady
 from router.duration import HEAD_BYTES
 from router.spool import Spool
 
@@ -48,7 +49,13 @@ class Upload:
 
 
 async def receive(
-    request: web.Request, spool: Spool, kind: FormKind, *, body_bytes_max: int, on_bytes: Callable[[int], None]
+    request: web.Request,
+    spool: Spool,
+    kind: FormKind,
+    *,
+    body_bytes_max: int,
+    on_bytes: Callable[[int], None],
+    within_s: float,
 ) -> Upload:
     """Read the whole body into the spool; raises BadRequest, BodyTooLarge or Unavailable as soon as it shows."""
     head = bytearray()
@@ -59,7 +66,7 @@ async def receive(
 
     content_type = request.headers.get("Content-Type", "")
     reader = FormReader(content_type, on_file=on_file, body_bytes_max=body_bytes_max, file_names=kind.file_names)
-    async for chunk in request.content.iter_any():
+    async for chunk in steady(aiter(request.content.iter_any()), total_s=within_s):
         on_bytes(len(chunk))
         reader.feed(chunk)
         await spool.write(chunk)

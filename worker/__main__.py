@@ -26,7 +26,13 @@ def main(argv: list[str] | None = None) -> int:
     log.set_up(settings.log_level, settings.log_format)
     from worker.app import Worker  # noqa: PLC0415  settings are read before anything heavy is imported
 
-    return serve.run(lambda: Worker(settings), host=settings.host, port=settings.port, keepalive_s=settings.keepalive_s)
+    return serve.run(
+        lambda: Worker(settings),
+        host=settings.host,
+        port=settings.port,
+        keepalive_s=settings.keepalive_s,
+        limits=settings.connection_limits,
+    )
 
 
 if __name__ == "__main__":

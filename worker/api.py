@@ -25,7 +25,7 @@ from worker.lifecycle import Lifecycle
 from worker.metrics import WorkerMetrics
 from worker.report import Reporter
 from worker.settings import WorkerSettings
-from worker.upload import Upload, receive
+from worker.upload import Upload, check_head, receive
 from worker.window import DecodeOptions
 
 MB = 1_000_000
@@ -152,7 +152,12 @@ class Api:
         """The body, within the caller's patience."""
         try:
             async with asyncio.timeout(visit.deadline - time.monotonic()):
-                upload = await receive(request, file_bytes_max=int(self._settings.max_upload_mb * MB), file_names=names)
+                upload = await receive(
+                    request,
+                    file_bytes_max=int(self._settings.max_upload_mb * MB),
+                    within_s=self._settings.body_timeout_s,
+                    file_names=names,
+                )
         except TimeoutError as error:
             raise RequestTimeout from error
         self._door.weigh(visit, upload.size_bytes)
@@ -222,9 +227,10 @@ class Api:
         if request.headers.get("Expect", "").lower() != "100-continue":
             raise web.HTTPExpectationFailed
         try:
+            check_head(request, int(self._settings.max_upload_mb * MB))
             self._door.check(tier_of(request.headers), request.headers.get(ROUTER, ""))
-        except Unavailable as refusal:
-            response = self._busy(refusal)
+        except FleetError as refusal:
+            response = self._busy(refusal) if isinstance(refusal, Unavailable) else error_response(refusal)
             response.force_close()
             return response
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -101,7 +101,7 @@ class _Decoding:
 
 
 def _stream(source: IO[bytes], limits: AudioLimits, keep: Callable[[Samples], None]) -> tuple[str, ...]:
-    with av.open(source, mode="r", options=OPTIONS) as container:
+    with av.open(source, mode="r", options=OPTIONS, metadata_errors="replace") as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise BadAudio("The file has no audio in it.", code="audio_no_stream")

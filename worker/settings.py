@@ -4,6 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 
+from fleet.connection import ConnectionLimits
 from fleet.settings import SettingError, setting
 
 SCRIPTED_PREFIX = "fake:"
@@ -17,6 +18,12 @@ class WorkerSettings:
     port: int = setting(8000, "port to listen on", least=0, most=65535)
     worker_id: str = setting("", "name in health, logs and headers; empty: host:port")
     keepalive_s: float = setting(75, "close an idle connection after this; routers keep theirs 60", unit="s", least=1)
+    header_timeout_s: float = setting(15, "from a request's first byte to the end of its head", unit="s", least=0.1)
+    body_timeout_s: float = setting(
+        600, "a body that takes longer, or sends under 1 kB/s, is refused", unit="s", least=1
+    )
+    max_connections: int = setting(4096, "open connections, all together; one more is refused", least=1)
+    max_connections_per_address: int = setting(1024, "open connections of one address; a proxy is one", least=1)
     log_level: str = setting("info", "least level that is logged", choices=("debug", "info", "warning", "error"))
     log_format: str = setting("auto", "auto is text on a terminal, else json", choices=("auto", "text", "json"))
 
@@ -87,6 +94,12 @@ class WorkerSettings:
     decode_threads: int = setting(2, "clips decoded at once", least=1, most=64)
     request_timeout_s: float = setting(600, "deadline of a request that names none", unit="s", least=1)
     drain_timeout_s: float = setting(600, "how long a stopping worker finishes what it has", unit="s", least=0)
+    max_rss_mb: float = setting(
+        0,
+        "a worker that stays above this finishes what it has and ends with 0, to be restarted; 0: off",
+        unit="MB",
+        least=0,
+    )
     strict_fields: bool = setting(False, "refuse form fields that are not known")
 
     @property
@@ -124,3 +137,12 @@ class WorkerSettings:
     def windows_per_call(self, device: str) -> int:
         """Windows in one model call on this device."""
         return self.batch_size or (16 if device == "cuda" else 4)
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections, and how long a request's head may take."""
+        return ConnectionLimits(
+            total=self.max_connections,
+            each_address=self.max_connections_per_address,
+            head_s=self.header_timeout_s,
+        )

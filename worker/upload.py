@@ -13,6 +13,7 @@ from aiohttp.client_exceptions import ClientError
 
 from fleet.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 from fleet.form import Form, FormReader, malformed, too_large_message
+from fleet.pace import steady
 
 MEMORY_BYTES = 1 << 20
 FORM_BYTES = 1 << 20  # fields and boundaries may take this much beside the file
@@ -39,22 +40,31 @@ class Upload:
         return self.form.file.size_bytes if self.form.file else 0
 
 
-async def receive(request: web.Request, *, file_bytes_max: int, file_names: Collection[str] = ("file",)) -> Upload:
-    """Read the whole body; raises BadRequest, BodyTooLarge or UnsupportedMediaType as soon as it shows."""
+def check_head(request: web.Request, file_bytes_max: int) -> None:
+    """Refuse, before a byte of the body is read, what its headers already show to be wrong."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
     if (request.content_length or 0) > file_bytes_max + FORM_BYTES:
         raise BodyTooLarge(too_large_message(file_bytes_max))
+
+
+async def receive(
+    request: web.Request, *, file_bytes_max: int, within_s: float, file_names: Collection[str] = ("file",)
+) -> Upload:
+    """Read the whole body; raises BadRequest, BodyTooLarge or UnsupportedMediaType as soon as it shows."""
+    check_head(request, file_bytes_max)
     file = SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115  the upload closes it
     try:
-        form = await _read(request, file, file_bytes_max, file_names)
+        form = await _read(request, file, file_bytes_max, within_s, file_names)
     except BaseException:
         file.close()
         raise
     return Upload(form, file)
 
 
-async def _read(request: web.Request, file: IO[bytes], file_bytes_max: int, names: Collection[str]) -> Form:
+async def _read(
+    request: web.Request, file: IO[bytes], file_bytes_max: int, within_s: float, names: Collection[str]
+) -> Form:
     reader = FormReader(
         request.headers.get("Content-Type", ""),
         on_file=file.write,  # type: ignore[arg-type]  # the count is of no use here
@@ -62,7 +72,7 @@ async def _read(request: web.Request, file: IO[bytes], file_bytes_max: int, name
         file_names=names,
     )
     try:
-        async for chunk in request.content.iter_any():
+        async for chunk in steady(aiter(request.content.iter_any()), total_s=within_s):
             reader.feed(chunk)
     except ClientError as error:  # a body that breaks its own framing
         raise malformed() from error

@@ -183,3 +183,12 @@ def test_a_text_file_opens_no_socket(monkeypatch: pytest.MonkeyPatch):
     session = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n"
     assert code_of(session.encode()) == "audio_unsupported"
     assert time.monotonic() - began < 5
+
+
+def test_tags_in_any_encoding_are_no_damage():
+    """Old files name their songs in Latin-1."""
+    data = make.encoded(CLIP, "mp3", "libmp3lame")
+    body = b"\x03Caf\xe9"  # says UTF-8, and is not
+    frame = b"TIT2" + len(body).to_bytes(4) + b"\0\0" + body
+    tag = b"ID3\x03\x00\x00" + bytes([0, 0, 0, len(frame)]) + frame
+    assert decoded(tag + data).duration_s == pytest.approx(SECONDS, abs=0.1)
