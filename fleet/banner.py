@@ -43,7 +43,7 @@ class Banner:
         console.print(f'sample    "{text}"  ({took_s * 1000:.0f} ms through the router)', markup=False)
         console.print(f"\nReady in {time.monotonic() - self._began:.1f} s. Open or call:", style="bold")
         for what, path in (
-            ("speak", "/"),
+            ("try it", "/"),
             ("status", "/lb-status"),
             ("API", "/v1  (OpenAI's; any key)" if fleet.api_key is None else "/v1  (OpenAI's; key: API_KEY)"),
             ("metrics", "/metrics"),

@@ -39,7 +39,7 @@ export class Player {
     button.type = "button";
     time.textContent = clock(segment.start).slice(3, -2);
     const words = (segment.words ?? []).map((word) => ({ word, span: spanOf(word.word.trim()) }));
-    const pieces = words.flatMap(({ word, span }) => (word.word.startsWith(" ") ? [" ", span] : [span]));
+    const pieces = words.flatMap(({ word, span }, at) => (at && word.word.startsWith(" ") ? [" ", span] : [span]));
     said.append(...(pieces.length ? pieces : [segment.text.trim()]));
     button.append(time, said);
     button.addEventListener("click", () => this.#play(segment.start, segment.end));

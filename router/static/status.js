@@ -56,7 +56,8 @@ function onInput(event) {
 
 function applyFilter() {
   for (const row of document.querySelectorAll("tr[data-worker]")) {
-    row.hidden = !row.textContent.toLowerCase().includes(filter);
+    const [about, state] = row.cells;
+    row.hidden = !`${about.textContent} ${state.textContent}`.toLowerCase().includes(filter);
   }
 }
 

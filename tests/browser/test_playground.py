@@ -1,0 +1,131 @@
+"""The playground as a newcomer meets it."""
+
+import io
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import LEAD_S, SAMPLES, SPOKEN, holds
+
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
+
+CLIP = SAMPLES / "phone-number-george.wav"
+ENTRIES = {entry["file"]: entry for entry in json.loads((SAMPLES / "texts.json").read_text())}
+HEARD_WITHIN_MS = 20_000
+
+
+async def transcript_of(page):
+    """The segments' words, once there are any."""
+    await expect(page.locator("#segments button").first).to_be_visible(timeout=HEARD_WITHIN_MS)
+    return " ".join(await page.locator("#segments button > span").all_text_contents())
+
+
+async def saved(page, form):
+    """The text of the file that a `Save as` button gives."""
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name=form, exact=True).click()
+    return Path(await (await download.value).path()).read_text()  # noqa: ASYNC240  a few hundred bytes
+
+
+async def test_upload_transcript_and_export(open_page, digits_url):
+    """
+    The right digits, how it went, and the same subtitles that the server itself would have written.
+    """
+    page = await open_page(digits_url)
+    await page.set_input_files("#file", CLIP)
+
+    assert await transcript_of(page) == ENTRIES[CLIP.name]["text"]
+    facts = await page.inner_text("#facts")
+    assert all(name in facts for name in ("Language", "Took", "Queue", "Worker"))
+    for form in ("srt", "vtt"):
+        data = {"file": io.BytesIO(CLIP.read_bytes()), "response_format": form}
+        url = f"{digits_url}/v1/audio/transcriptions"
+        async with aiohttp.ClientSession() as client, client.post(url, data=data) as answer:
+            assert await saved(page, form) == await answer.text()
+    assert json.loads(await saved(page, "json"))["text"] == ENTRIES[CLIP.name]["text"]
+    assert (await saved(page, "txt")).strip() == ENTRIES[CLIP.name]["text"]
+
+
+async def test_a_pressed_segment_is_played_and_lit(open_page, digits_url):
+    """
+    By keyboard too: focus it, press Enter, hear it; at its end the player stops.
+    """
+    page = await open_page(digits_url)
+    await page.set_input_files("#file", CLIP)
+    await transcript_of(page)
+    second = page.locator("#segments button").nth(1)
+
+    await second.focus()
+    await page.keyboard.press("Enter")
+    await expect(second).to_have_attribute("aria-current", "true")
+    await expect(second.locator(".said")).to_have_count(1)
+    assert await page.evaluate("document.getElementById('player').currentTime") > 2.5
+    await holds(page, "document.getElementById('player').paused")
+
+
+async def test_text_comes_as_it_is_decoded(open_page, digits_url):
+    """
+    Streamed, without times: subtitles are not offered, text is.
+    """
+    page = await open_page(digits_url)
+    await page.get_by_label("Text as it is decoded").check()
+    await page.set_input_files("#file", CLIP)
+
+    await expect(page.locator("#text")).to_have_text(ENTRIES[CLIP.name]["text"], timeout=HEARD_WITHIN_MS)
+    await expect(page.get_by_role("button", name="srt")).to_be_disabled()
+    await expect(page.get_by_role("button", name="txt")).to_be_enabled()
+    assert "-F stream=true" in await page.text_content("#curl")
+
+
+async def test_what_the_microphone_hears_is_transcribed(open_page, digits_url):
+    """
+    Record, see the level move, stop: the digits that were spoken are on the page.
+    """
+    page = await open_page(digits_url)
+    await page.get_by_role("button", name="Record").click()
+    await holds(page, "document.getElementById('level').value > 0.1")
+    await page.wait_for_timeout(1000 * (ENTRIES[SPOKEN.name]["duration_s"] + LEAD_S / 2))  # as long as it speaks
+    await page.get_by_role("button", name="Stop").click()
+
+    assert await transcript_of(page) == ENTRIES[SPOKEN.name]["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("NotAllowedError", "Allow it"), ("NotFoundError", "No microphone"), ("AbortError", "AbortError")],
+)
+async def test_a_refused_microphone_is_explained(open_page, digits_url, name, said):
+    """
+    What to do, not the name of an exception; and the page goes on.
+    """
+    page = await open_page(digits_url)
+    refuse = f"async () => {{ throw new DOMException('', '{name}') }}"
+    await page.evaluate(f"void (navigator.mediaDevices.getUserMedia = {refuse})")
+    await page.get_by_role("button", name="Record").click()
+
+    await expect(page.locator("#trouble")).to_contain_text(said)
+    await expect(page.get_by_role("button", name="Record")).to_be_enabled()
+
+
+async def test_what_is_no_audio_is_explained(open_page, digits_url):
+    """
+    The server's own sentence.
+    """
+    page = await open_page(digits_url)
+    await page.set_input_files("#file", {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"not audio at all"})
+
+    await expect(page.locator("#trouble")).not_to_be_empty(timeout=HEARD_WITHIN_MS)
+    await expect(page.locator("#exports")).to_be_hidden()
+
+
+async def test_the_embedded_model_says_what_it_is_for(open_page, digits_url):
+    """
+    And what to do for a general one.
+    """
+    page = await open_page(digits_url)
+
+    await expect(page.locator("#note")).to_contain_text("digits only")
+    await expect(page.locator("#note")).to_contain_text("MODEL=base make run")
