@@ -18,7 +18,7 @@ from enum import StrEnum
 import aiohttp
 
 from fleet.child import Child, ChildSpec, running
-from fleet.serve import EXIT_STARTUP
+from fleet.serve import EXIT_OK, EXIT_STARTUP
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 30.0
 STEADY_S = 10  # ready for this long: the next ending is a new accident, not the last one going on
@@ -128,7 +128,8 @@ class Keeper:
 
     async def _pause(self, code: int) -> None:
         was_steady = time.monotonic() - self._ready_at >= STEADY_S
-        self._failures = 1 if was_steady else self._failures + 1
+        is_planned = code == EXIT_OK  # it drained by itself, as a worker does that has grown too large
+        self._failures = 1 if was_steady or is_planned else self._failures + 1
         if not self._fleet_was_ready and (code == EXIT_STARTUP or self._failures >= FIRST_STARTS):
             raise ServiceFailed(self._why(code), code if code == EXIT_STARTUP else 1)
         pause = pause_s(self._failures)

@@ -11,7 +11,7 @@ from aiohttp import web
 from fleet import web as fleet_web
 from fleet.errors import Unavailable
 from fleet.wire import WorkerState
-from worker import fake
+from worker import fake, memory
 from worker.api import Api
 from worker.batcher import Batcher
 from worker.clip import AudioLimits
@@ -62,8 +62,11 @@ class Worker:
         self.app = self._application()
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Loading the model, and then watching over it."""
-        return [self._lifecycle.run(self._engine, self._batcher, self._reporter.on_loaded)]
+        """Loading the model, and then watching over it and over the memory that it takes."""
+        return [
+            self._lifecycle.run(self._engine, self._batcher, self._reporter.on_loaded),
+            memory.watch(self._settings.max_rss_mb * 1e6),
+        ]
 
     async def drain(self) -> None:
         """Refuse what is new, finish what is in the gate, or give it up after DRAIN_TIMEOUT_S."""

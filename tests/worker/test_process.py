@@ -152,6 +152,12 @@ def test_a_second_signal_stops_at_once():
             child.wait(4)
 
 
+def test_a_worker_that_has_grown_too_large_drains_and_exits_0():
+    """So that whoever keeps it running starts a fresh one, and counts no crash."""
+    with process("--model", "fake:0", "--port", str(free_port()), "--max-rss-mb", "1", LOG_LEVEL="error") as child:
+        assert child.wait(60) == 0
+
+
 def test_help_names_every_option():
     """Units and defaults included."""
     text = subprocess.run(
