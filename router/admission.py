@@ -5,6 +5,7 @@ Hold rather than bounce: in a burst to 1.6 times capacity, callers with two retr
 refused above 5 s of expected wait, in 99 % above 120 s, with 1.06 uploads a request in place of 2.43.
 """
 
+import math
 from dataclasses import dataclass
 
 from fleet.errors import DeadlineExceeded, FleetError, Unavailable
@@ -45,6 +46,8 @@ class Admission:
 
     def refusal(self, ask: Ask, now: float) -> FleetError | None:
         """Why the request may not wait, or None."""
+        if math.isinf(ask.deadline_at) and self._starts_at_once(now):
+            return None
         slots = self._pool.slots(now)
         est_s = self._pool.cost().seconds(ask.audio_s)
         if slots == 0 and not self._is_recovering():
@@ -72,10 +75,14 @@ class Admission:
         ends = [end for worker in self._pool.usable(now) for end in worker.slots_free_in_s(now)]
         if not ends:
             return self._max_wait_s if len(self._queue) else 0.0
-        if not len(self._queue) and any(worker.has_free_slot(now) for worker in self._pool.usable(now)):
+        if self._starts_at_once(now):
             return 0.0
         ahead_s = self._queue.work_s() if key is None else self._queue.work_ahead_s(key, tenant or "", now)
         return level(ends, ahead_s)
+
+    def _starts_at_once(self, now: float) -> bool:
+        """Whether a slot is free and nobody waits for one."""
+        return not len(self._queue) and any(worker.is_available(now) for worker in self._pool)
 
     def _is_recovering(self) -> bool:
         """Whether some worker was ready before: one that restarts is worth waiting for, one never seen is not."""

@@ -30,6 +30,7 @@ class Pool:
         self._rng = rng
         self._new_ejection = new_ejection
         self.workers: dict[str, Worker] = {}
+        self._cost: Cost | None = None  # the middle of all, until one of them learns
         self.events: deque[tuple[float, str, str, str]] = deque(maxlen=EVENTS_KEPT)  # when, worker, event, detail
 
     def __iter__(self) -> Iterator[Worker]:
@@ -51,12 +52,14 @@ class Pool:
             self._note_state(worker, before, now)
             if url not in wanted and not worker.leases:
                 del self.workers[url]
+                self._cost = None
                 self._note(now, worker, "gone", "")
 
     def add(self, url: str, now: float) -> Worker:
         """A worker to ask and to use once it says that it is ready."""
         worker = Worker(url=url, name=url.removeprefix("http://"), since=now, ejection=self._new_ejection())
         self.workers[url] = worker
+        self._cost = None
         self._note(now, worker, "joined", "")
         return worker
 
@@ -114,6 +117,7 @@ class Pool:
             self._note(now, worker, "readmitted", "")
         if lease.audio_s > 0 and compute_s > 0:
             worker.cost_model.learn(lease.audio_s, compute_s)
+            self._cost = None
 
     def failed(self, worker: Worker, now: float, error: str) -> None:
         """A request failed by the worker's fault."""
@@ -162,8 +166,10 @@ class Pool:
 
     def cost(self) -> Cost:
         """The fleet's middle cost: for estimates, and for workers that are new."""
-        learned = [w.cost_model.cost for w in self.workers.values() if w.cost_model.is_learned]
-        return median(learned) or median([w.cost_model.prior for w in self.workers.values()]) or PRIORS["cpu"]
+        if self._cost is None:
+            learned = [w.cost_model.cost for w in self.workers.values() if w.cost_model.is_learned]
+            self._cost = median(learned) or median([w.cost_model.prior for w in self.workers.values()]) or PRIORS["cpu"]
+        return self._cost
 
     def cost_of(self, worker: Worker) -> Cost:
         """What a worker needs for a clip; a newcomer is taken to be like the others."""
@@ -178,6 +184,7 @@ class Pool:
         worker.cost_model, worker.answered, worker.paused_until = CostModel(prior), 0, 0.0
         worker.ejection.reset()
         worker.name = report.worker_id
+        self._cost = None
 
     def _might_accept(self, worker: Worker) -> bool:
         says_ready = worker.report is not None and worker.report.state is WorkerState.READY

@@ -45,7 +45,8 @@ class Spool:
 
     def __init__(self, budget: SpoolBudget) -> None:
         self._budget = budget
-        self._buffer = bytearray()
+        self._pending: list[bytes] = []  # not sealed, not on disk
+        self._pending_bytes = 0
         self._file: IO[bytes] | None = None
         self._charged_memory = 0
         self._charged_disk = 0
@@ -63,18 +64,19 @@ class Spool:
     async def write(self, chunk: bytes) -> None:
         """Append bytes; raises Unavailable (`storage_unavailable`) when the budget or the disk is full."""
         self.size_bytes += len(chunk)
-        self._buffer += chunk
-        self._charge_memory(len(self._buffer) - self._charged_memory)
+        self._pending.append(chunk)
+        self._pending_bytes += len(chunk)
+        self._charge_memory(len(chunk))
         is_on_disk = self._file is not None
-        is_too_much = len(self._buffer) > MEMORY_BYTES_EACH or self._budget.memory_bytes > self._budget.memory_limit
-        if len(self._buffer) >= WRITE_BYTES if is_on_disk else is_too_much:
+        is_too_much = self._pending_bytes > MEMORY_BYTES_EACH or self._budget.memory_bytes > self._budget.memory_limit
+        if self._pending_bytes >= WRITE_BYTES if is_on_disk else is_too_much:
             await self._flush()
 
     async def seal(self) -> None:
         """The body is complete: all of it in memory, or all on disk."""
         if self._file is None:
-            self.in_memory, self._buffer = bytes(self._buffer), bytearray()
-        elif self._buffer:
+            self.in_memory, self._pending = b"".join(self._pending), []
+        elif self._pending:
             await self._flush()
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -92,27 +94,28 @@ class Spool:
         self._charge_memory(-self._charged_memory)
         self._budget.disk_bytes -= self._charged_disk
         self._charged_disk = 0
-        self._buffer, self.in_memory = bytearray(), None
+        self._pending, self.in_memory = [], None
         if self._file is not None:
             self._file.close()
 
     async def _flush(self) -> None:
-        pending, self._buffer = self._buffer, bytearray()
+        pending, size_bytes = self._pending, self._pending_bytes
+        self._pending, self._pending_bytes = [], 0
         self._charge_memory(-self._charged_memory)
-        if self._budget.disk_bytes + len(pending) > self._budget.disk_limit:
+        if self._budget.disk_bytes + size_bytes > self._budget.disk_limit:
             raise Unavailable("The spool for uploads is full.", code="storage_unavailable", retry_after_s=5)
-        self._budget.disk_bytes += len(pending)
-        self._charged_disk += len(pending)
+        self._budget.disk_bytes += size_bytes
+        self._charged_disk += size_bytes
         try:
             await asyncio.to_thread(self._append, pending)
         except OSError as error:
             message = "The upload could not be stored."
             raise Unavailable(message, code="storage_unavailable", retry_after_s=5) from error
 
-    def _append(self, pending: bytearray) -> None:
+    def _append(self, pending: list[bytes]) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._budget.folder)  # noqa: SIM115  closed in close()
-        self._file.write(pending)
+        self._file.writelines(pending)
         self._file.flush()
 
     def _read_at(self, offset: int) -> bytes:
