@@ -55,8 +55,12 @@ def given_key(request: web.Request) -> str:
 
 def tenant_of(key: str) -> str:
     """A name for the key's owner that does not tell the key."""
-    return hashlib.sha256(key.encode()).hexdigest()[:8] if key else ""
+    return hashlib.sha256(_bytes(key)).hexdigest()[:8] if key else ""
 
 
 def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    return hmac.compare_digest(_bytes(given), _bytes(wanted))
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode(errors="surrogateescape")  # a header may hold any byte
