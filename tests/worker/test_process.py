@@ -158,6 +158,14 @@ def test_a_worker_that_has_grown_too_large_drains_and_exits_0():
         assert child.wait(60) == 0
 
 
+def test_other_libraries_get_one_thread_before_they_load():
+    """They read their settings when they are loaded, and their threads would fight the model's for the cores."""
+    code = "import worker.__main__, os, sys; print(os.environ['OMP_NUM_THREADS'], {'numpy', 'av'} & set(sys.modules))"
+    environ = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=60)
+    assert done.stdout == "1 set()\n", done.stderr
+
+
 def test_help_names_every_option():
     """Units and defaults included."""
     text = subprocess.run(
