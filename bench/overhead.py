@@ -46,7 +46,7 @@ async def overhead(session: Session) -> list[Bar]:
 
 async def memory(session: Session) -> list[Bar]:
     """The router's memory while large uploads pass through it."""
-    async with fleet("fake:0", 1, settings={"MAX_QUEUE_SIZE": "64"}) as stand:
+    async with fleet("fake:0", 1, settings={"MAX_WAIT_S": "100000"}) as stand:
         assert stand.router is not None  # noqa: S101  it was asked for
         idle = stand.router.memory_info().rss
         session.on_turn(f"{UPLOADS} uploads of {UPLOAD_BYTES // 1_000_000} MB")
@@ -112,6 +112,7 @@ async def _upload(stand: Stand) -> None:
 
     headers = {
         "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "X-Request-Timeout": "50000",  # the clips are taken for an hour of audio each
         "Content-Length": str(len(head) + pieces * PIECE_BYTES + len(tail)),
     }
     async with stand.http.post(stand.url + PATH, data=body(), headers=headers) as response:
