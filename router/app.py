@@ -156,7 +156,10 @@ class RouterService:
 
     async def _with_session(self, _: web.Application) -> AsyncIterator[None]:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)  # a worker keeps its side open longer
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session.client:
+        token = self._settings.worker_token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = aiohttp.ClientSession(connector=connector, auto_decompress=False, headers=headers)
+        async with client as self._session.client:
             yield
 
     def _on_known(self, urls: list[str]) -> None:

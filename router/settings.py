@@ -57,6 +57,7 @@ class RouterSettings:
 
     api_key: str | None = setting(None, "the key that callers must send; unset: open on loopback")
     admin_key: str | None = setting(None, "the key for /admin; unset: /admin is closed")
+    worker_token: str | None = setting(None, "secret that the workers ask for, the same on both sides")
     allow_open: bool = setting(False, "serve without keys on an address that others can reach")
     strict_fields: bool = setting(False, "refuse unknown fields and combinations that OpenAI refuses")
     cors_origins: tuple[str, ...] = setting((), "origins whose pages may call, comma-separated; * is any")

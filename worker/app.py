@@ -22,6 +22,7 @@ from worker.metrics import WorkerMetrics
 from worker.report import Reporter
 from worker.sandbox import Sandbox
 from worker.settings import WorkerSettings
+from worker.token import Token
 from worker.transcribe import Transcriber
 from worker.window import Engine
 
@@ -86,6 +87,7 @@ class Worker:
             metrics=self._metrics,
         )
         app = fleet_web.finish(web.Application())
+        app.middlewares.append(Token(self._settings.worker_token).check)
         api.register(app)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._stop)

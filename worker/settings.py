@@ -17,6 +17,7 @@ class WorkerSettings:
     host: str = setting("127.0.0.1", "address to listen on; containers set 0.0.0.0")
     port: int = setting(8000, "port to listen on", least=0, most=65535)
     worker_id: str = setting("", "name in health, logs and headers; empty: host:port")
+    worker_token: str | None = setting(None, "secret that routers must send; unset: whoever reaches it is served")
     keepalive_s: float = setting(75, "close an idle connection after this; routers keep theirs 60", unit="s", least=1)
     header_timeout_s: float = setting(15, "from a request's first byte to the end of its head", unit="s", least=0.1)
     body_timeout_s: float = setting(
