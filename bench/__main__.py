@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import psutil
 from rich.console import Console
@@ -74,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _run(wanted: BenchSettings, command: str) -> int:
     names = chosen(wanted)
-    began, machine = time.monotonic(), psutil.cpu_times()
+    began, others = time.monotonic(), await asyncio.to_thread(_others)
     bars: list[Bar] = []
     failed: list[str] = []  # one measure that fails does not cost the others
     columns = TextColumn("{task.description:<44}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
@@ -97,7 +96,7 @@ async def _run(wanted: BenchSettings, command: str) -> int:
         turns=wanted.turns,
         turn_s=wanted.turn_s,
         cores=session.cores,
-        others=_others(machine, time.monotonic() - began),
+        others=others,
     )
     _show(bars)
     if wanted.file is not None:
@@ -174,17 +173,9 @@ def _write(bars: Sequence[Bar], run: report.Run, file: Path) -> None:
     print(f"Written: {file}, {picture}")  # noqa: T201
 
 
-def _others(before: Any, took_s: float) -> float:
-    """Cores that were busy with something else than this process and its children."""
-    after, own = psutil.cpu_times(), os.times()
-    busy = _busy_s(after) - _busy_s(before)
-    return max(0.0, (busy - own.user - own.system - own.children_user - own.children_system) / took_s)
-
-
-def _busy_s(times: Any) -> float:
-    """Guest time is counted in user time already."""
-    idle = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "guest", 0.0) + getattr(times, "steal", 0.0)
-    return float(sum(times) - idle)
+def _others() -> float:
+    """Cores that are busy before anything of ours has started."""
+    return psutil.cpu_percent(interval=1.0) / 100 * len(usable_cores())
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:

@@ -36,7 +36,7 @@ class Run:
     turns: int
     turn_s: float
     cores: int
-    others: float  # cores that programs of others kept busy meanwhile
+    others: float  # cores that other programs kept busy just before
 
 
 def machine(cores: int) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ def markdown(bars: Sequence[Bar], run: Run, facts: Sequence[tuple[str, str]], pi
     if picture is not None:
         lines += ["", f"![what was measured, as a share of what is required]({picture})"]
     lines += ["", "## Machine", "", "| | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in facts)]
-    lines += [f"| other programs meanwhile | {run.others:.2f} cores of {run.cores} |"]
+    lines += [f"| other programs just before | {run.others:.2f} cores of {run.cores} |"]
     return "\n".join([*lines, "", "## How", "", NOTES, ""])
 
 

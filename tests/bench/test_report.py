@@ -26,7 +26,7 @@ def test_every_bar_is_on_the_page_with_its_verdict():
 def test_the_page_tells_on_what():
     """Command, machine, versions, and what else ran meanwhile."""
     page = report.markdown(BARS, RUN, report.machine(2), None)
-    for wanted in ("whisper-fleet bench", "ctranslate2", "Python", "other programs meanwhile | 0.10 cores of 2"):
+    for wanted in ("whisper-fleet bench", "ctranslate2", "Python", "other programs just before | 0.10 cores of 2"):
         assert wanted in page
 
 
