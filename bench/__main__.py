@@ -175,7 +175,7 @@ def _write(bars: Sequence[Bar], run: report.Run, file: Path) -> None:
 
 def _others() -> float:
     """Cores that are busy before anything of ours has started."""
-    return psutil.cpu_percent(interval=1.0) / 100 * len(usable_cores())
+    return float(psutil.cpu_percent(interval=1.0)) / 100 * len(usable_cores())
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
