@@ -75,7 +75,7 @@ class Pool:
         if report.boot != worker.boot:
             self._greet(worker, report, now)
         before = worker.state
-        worker.report, worker.reported_at, worker.mine_at_report = report, now, len(worker.leases)
+        worker.report, worker.reported_at = report, now
         worker.health, worker.misses = Health.UP, 0
         if report.state is WorkerState.READY and report.in_flight < report.slots:
             worker.paused_until = 0.0

@@ -72,7 +72,6 @@ class Worker:
     health: Health = Health.UNKNOWN
     report: LoadReport | None = None
     reported_at: float = 0.0
-    mine_at_report: int = 0  # own leases when it reported
     misses: int = 0  # probes unanswered, in a row
     probe_s: float | None = None  # what the last answered one took
     leases: set[Lease] = field(default_factory=set)
@@ -83,7 +82,6 @@ class Worker:
     is_listed: bool = True  # discovery still names it
     is_held: bool = False  # an operator wants nothing new sent to it
     since: float = 0.0  # when the state last changed
-    counts: dict[str, int] = field(default_factory=dict)  # requests by outcome
 
     def __repr__(self) -> str:
         return f"<Worker {self.url} {self.state}, {len(self.leases)}/{self.slots} in flight>"
