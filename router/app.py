@@ -22,11 +22,12 @@ from router.attempt import Attempts, Outcome
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
 from router.ejection import Ejection
-from router.estimate import Estimator
+from router.intake import Intake
 from router.job import Job
 from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
+from router.offer import Offer
 from router.pages import Pages
 from router.policy import POLICIES
 from router.pool import Pool
@@ -62,6 +63,7 @@ class RouterService:
         self._ledger = Ledger()
         self._ticket = Ticket(self._rng)
         self.floor = self._build_floor()
+        self._offer = Offer(self.floor.pool)
         self._discovery = Discovery(settings.workers, self._on_known, interval_s=settings.discovery_interval_s)
         self._metrics = Metrics(self.floor, self.spool, self._budget)
         self.status = Status(
@@ -79,6 +81,7 @@ class RouterService:
         self.app.cleanup_ctx.append(self._with_session)
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
+        self.intake = self._build_intake()
         self._build_api().add_routes(self.app.router)
         self._trend = Trend()
         Pages(self.status, self._trend, self._keys).add_routes(self.app.router)
@@ -142,14 +145,24 @@ class RouterService:
             rng=self._rng,
         )
 
+    def _build_intake(self) -> Intake:
+        return Intake(
+            self._settings,
+            self.dispatcher,
+            offer=self._offer,
+            spool=self.spool,
+            ledger=self._ledger,
+            metrics=self._metrics,
+            status=self.status,
+        )
+
     def _build_api(self) -> Api:
         return Api(
             self._settings,
-            self.dispatcher,
+            self.intake,
             keys=self._keys,
-            estimator=Estimator(),
-            spool=self.spool,
-            ledger=self._ledger,
+            floor=self.floor,
+            offer=self._offer,
             metrics=self._metrics,
             status=self.status,
         )

@@ -23,6 +23,10 @@ class Reply(Protocol):
     def has_content(self) -> bool:
         """Whether the caller has seen part of an answer; comments that keep the line open do not count."""
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of what was sent or begun."""
+
     async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """A whole answer."""
 

@@ -26,9 +26,11 @@ class CallerReply:
         self._is_event_stream = False
         self.response: web.StreamResponse | None = None
         self.has_content = False
+        self.status = 200  # on a stream that has begun, the status that its error would have had
 
     async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """A whole answer; on an event stream that has begun, an event."""
+        self.status = status
         if self._stream is None:
             self.response = web.Response(status=status, headers=headers, body=body)
             return
@@ -37,6 +39,7 @@ class CallerReply:
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         """The head of an answer that follows in pieces."""
+        self.status = status
         self._is_event_stream = headers.get("Content-Type", "").startswith("text/event-stream")
         if self._stream is None:
             await self._open(web.StreamResponse(status=status, headers=headers))

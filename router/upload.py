@@ -1,5 +1,5 @@
 """
-A caller's body, as it streams in: read as a form and spooled at once, byte for byte.
+A request's body, as it streams in: read as a form and spooled at once, byte for byte.
 
 The form is parsed only to know what is asked and to refuse what is malformed; workers get the bytes as they came.
 """
@@ -7,8 +7,7 @@ The form is parsed only to know what is asked and to refuse what is malformed; w
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -17,10 +16,22 @@ from fleet.errors import BadAudio, BadRequest, BodyTooLarge, UnsupportedMediaTyp
 from fleet.form import FilePart, Form, FormReader, boundary_of, too_large_message
 from fleet.forms import FormKind
 from fleet.pace import steady
+from fleet.wire import TIER
 from router.duration import HEAD_BYTES
 from router.spool import Spool
 
-DEADLINE_HEADERS = ("X-Request-Timeout", "x-stainless-read-timeout")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A form that is still to be read."""
+
+    kind: FormKind
+    content_type: str
+    chunks: AsyncIterator[bytes]
+    size_bytes: int = 0  # stated by the sender; 0 is unknown
+    encoding: str = "identity"
+    query: str = ""  # of the URL, as it came
+    tier: str | None = None  # from the header; the form's own field wins
 
 
 @dataclass(slots=True)
@@ -48,25 +59,16 @@ class Upload:
         return state.hexdigest()
 
 
-async def receive(
-    request: web.Request,
-    spool: Spool,
-    kind: FormKind,
-    *,
-    body_bytes_max: int,
-    on_bytes: Callable[[int], None],
-    within_s: float,
-) -> Upload:
+async def receive(body: Body, spool: Spool, *, body_bytes_max: int, on_bytes: Callable[[int], None]) -> Upload:
     """Read the whole body into the spool; raises BadRequest, BodyTooLarge or Unavailable as soon as it shows."""
-    head = bytearray()
+    kind, head = body.kind, bytearray()
 
     def on_file(chunk: bytes) -> None:
         if len(head) < HEAD_BYTES:
             head.extend(chunk[: HEAD_BYTES - len(head)])
 
-    content_type = request.headers.get("Content-Type", "")
-    reader = FormReader(content_type, on_file=on_file, body_bytes_max=body_bytes_max, file_names=kind.file_names)
-    async for chunk in steady(aiter(request.content.iter_any()), total_s=within_s):
+    reader = FormReader(body.content_type, on_file=on_file, body_bytes_max=body_bytes_max, file_names=kind.file_names)
+    async for chunk in body.chunks:
         on_bytes(len(chunk))
         reader.feed(chunk)
         await spool.write(chunk)
@@ -77,31 +79,27 @@ async def receive(
         raise BadRequest(f"Send the audio as a part named '{name}'.", code="missing_file", param=name)
     if form.file.size_bytes == 0:
         raise BadAudio("The file is empty.", code="audio_empty")
-    return Upload(content_type, kind, form, form.file, bytes(head), spool)
+    return Upload(body.content_type, kind, form, form.file, bytes(head), spool)
 
 
-def check_head(request: web.Request, *, body_bytes_max: int) -> None:
+def check_head(body: Body, *, body_bytes_max: int) -> None:
     """Refuse, before a byte of the body is read, what its headers already show to be wrong."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if body.encoding.lower() != "identity":
         raise UnsupportedMediaType
-    boundary_of(request.headers.get("Content-Type", ""))
-    if (request.content_length or 0) > body_bytes_max:
+    boundary_of(body.content_type)
+    if body.size_bytes > body_bytes_max:
         raise BodyTooLarge(too_large_message(body_bytes_max))
 
 
-def deadline_s(request: web.Request, default_s: float) -> float:
-    """How long the caller will wait, by its own word, else the default."""
-    for name in DEADLINE_HEADERS:
-        try:
-            stated_s = float(request.headers.get(name, ""))
-        except ValueError:
-            continue
-        if math.isfinite(stated_s) and stated_s > 0:
-            return min(stated_s, default_s * 100)
-    return default_s
-
-
-def client_retries(request: web.Request) -> int:
-    """How often the client was here before with this, as OpenAI's clients say."""
-    stated = request.headers.get("x-stainless-retry-count", "")
-    return int(stated) if stated.isdecimal() and len(stated) < 4 else 0
+def body_of(request: web.Request, kind: FormKind, *, within_s: float) -> Body:
+    """The body of an HTTP request, which may take `within_s` and may not drip."""
+    headers = request.headers
+    return Body(
+        kind=kind,
+        content_type=headers.get("Content-Type", ""),
+        chunks=steady(aiter(request.content.iter_any()), total_s=within_s),
+        size_bytes=request.content_length or 0,
+        encoding=headers.get("Content-Encoding", "identity"),
+        query=request.query_string,
+        tier=headers.get(TIER),
+    )

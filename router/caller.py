@@ -1,0 +1,59 @@
+"""Who asks, how patiently, and by which door: what a request says of itself besides its body."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from fleet.web import ID_KEY
+from router.keys import TENANT
+
+DEADLINE_HEADERS = ("X-Request-Timeout", "x-stainless-read-timeout")
+TRACE_HEADERS = ("traceparent", "tracestate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One request's sender. Times are seconds on time.monotonic."""
+
+    request_id: str
+    door: str  # as the access log names it: `POST /v1/audio/transcriptions`, `wyoming`
+    arrived_at: float
+    deadline_at: float
+    tenant: str = ""
+    client_retries: int = 0
+    trace_headers: dict[str, str] = field(default_factory=dict)
+
+
+def caller_of(request: web.Request, *, now: float, default_deadline_s: float) -> Caller:
+    """The sender of an HTTP request that passed the keys."""
+    headers = request.headers
+    return Caller(
+        request_id=request.get(ID_KEY, ""),  # not named yet when it only expects a 100
+        door=f"{request.method} {request.path}",
+        arrived_at=now,
+        deadline_at=now + deadline_s(request, default_deadline_s),
+        tenant=request[TENANT],
+        client_retries=client_retries(request),
+        trace_headers={name: headers[name] for name in TRACE_HEADERS if name in headers},
+    )
+
+
+def deadline_s(request: web.Request, default_s: float) -> float:
+    """How long the caller will wait, by its own word, else the default."""
+    for name in DEADLINE_HEADERS:
+        try:
+            stated_s = float(request.headers.get(name, ""))
+        except ValueError:
+            continue
+        if math.isfinite(stated_s) and stated_s > 0:
+            return min(stated_s, default_s * 100)
+    return default_s
+
+
+def client_retries(request: web.Request) -> int:
+    """How often the client was here before with this, as OpenAI's clients say."""
+    stated = request.headers.get("x-stainless-retry-count", "")
+    return int(stated) if stated.isdecimal() and len(stated) < 4 else 0
