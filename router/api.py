@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from fleet import __version__, models
 from fleet.errors import FleetError, MethodNotAllowed
@@ -134,5 +134,12 @@ class Api:
 
     async def get_metrics(self, _: web.Request) -> web.Response:
         """GET /metrics."""
-        body = generate_latest(self._metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _models(self) -> list[str]:
+        reports = [worker.report for worker in self._floor.pool if worker.report is not None]
+        return list(dict.fromkeys(report.model for report in reports))
+
+    @property
+    def _is_scripted(self) -> bool:
+        return any(worker.report is not None and worker.report.is_scripted for worker in self._floor.pool)

@@ -18,6 +18,7 @@ from typing import Protocol
 import aiohttp
 
 from fleet import wire
+from fleet.stages import SERVER_TIMING, Stages
 from fleet.wire import LoadReport
 from router.job import CallerGone, Job, Reply
 from router.pool import Pool
@@ -32,7 +33,6 @@ PASSED_ON = (
     "Content-Type",
     "Cache-Control",
     "X-Accel-Buffering",
-    "Server-Timing",
     wire.WARNINGS,
     wire.DURATION,
     wire.WORKER,
@@ -134,7 +134,8 @@ class Attempts:
 
     async def _pass_on(self, response: aiohttp.ClientResponse, lease: Lease, job: Job, reply: Reply) -> None:
         headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
-        headers |= job.stamps(own_queue_ms=_int(response.headers.get(wire.QUEUE_MS)))
+        job.stages = Stages.from_header(response.headers.get(SERVER_TIMING, ""))
+        headers |= job.stamps(time.monotonic())
         length = response.content_length
         if length is not None and length <= WHOLE_REPLY_BYTES:
             await reply.send(response.status, headers, await response.read())
@@ -169,7 +170,3 @@ async def _at_most(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
         if passed > limit:
             raise aiohttp.ClientPayloadError("the reply is too long")
         yield chunk
-
-
-def _int(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fleet import wire
 from fleet.fields import TranscriptionRequest
+from fleet.stages import SERVER_TIMING, Stages
 from router.retry import History
 from router.spool import Spool
 
@@ -62,11 +63,18 @@ class Job:
     queued_s: float = 0.0  # waited for slots so far
     decoded_s: float = 0.0  # seconds of audio that the worker found
     worker: str | None = None  # who has it, or had it last
+    stages: Stages = field(default_factory=Stages)  # where the worker's time went, once it has said so
 
-    def stamps(self, own_queue_ms: int = 0) -> dict[str, str]:
-        """The X-Fleet headers of the answer."""
+    def stages_at(self, now: float) -> Stages:
+        """Where its time went: the worker's stages, the wait on both sides, and all of it so far."""
+        return replace(self.stages, queue_s=self.queued_s + self.stages.queue_s, total_s=now - self.arrived_at)
+
+    def stamps(self, now: float) -> dict[str, str]:
+        """The headers of the answer that say how it went."""
+        stages = self.stages_at(now)
         return {
             wire.ATTEMPTS: str(self.history.attempts),
-            wire.QUEUE_MS: str(round(self.queued_s * 1000) + own_queue_ms),
+            wire.QUEUE_MS: str(round(stages.queue_s * 1000)),
             wire.CACHE: "miss",
+            SERVER_TIMING: stages.to_header(),
         }

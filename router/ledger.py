@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fleet.stages import Stages
+
 RECENT = 1024  # requests kept for percentiles
 RATE_S = 60
 
@@ -24,6 +26,8 @@ class Finished:
     attempts: int
     worker: str | None
     tenant: str
+    key_class: str
+    stages: Stages
 
     def for_log(self) -> dict[str, Any]:
         """The access line's fields; never text or audio."""
@@ -32,8 +36,8 @@ class Finished:
             "worker": self.worker,
             "attempts": self.attempts,
             "audio_s": round(self.audio_s, 2),
-            "wait_ms": round(1000 * self.wait_s),
-            "took_ms": round(1000 * self.took_s),
+            "took_ms": round(1000 * self.took_s, 1),
+            **self.stages.for_log(),
         }
 
 

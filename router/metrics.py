@@ -1,14 +1,20 @@
-"""Prometheus series of the router, fed by finished attempts and requests; gauges are read when scraped."""
+"""
+Prometheus series of the router, fed by finished attempts and requests; gauges are read when scraped.
+
+Labels come from closed sets: workers that are there, our own codes, states and reasons, classes of keys; never from
+what a caller sent.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fleet import __version__
 from router.dispatch import Floor
 from router.ejection import Circuit
 from router.ledger import Finished
@@ -19,26 +25,45 @@ WAIT_BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120)
 CIRCUITS = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
 
 
+class Series(dict[tuple[str, ...], Counter]):
+    """A counter's children by their labels, each looked up once: `labels()` costs several times an increment."""
+
+    def __init__(self, metric: Counter) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> Counter:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
+
+    def keep(self, workers: Collection[str]) -> None:
+        """Drop what belongs to workers that are gone, or a fleet whose workers change names would grow for ever."""
+        for labels in [labels for labels in self if labels[0] not in workers]:
+            self._metric.remove(*labels)
+            del self[labels]
+
+
 class Metrics:
     """All series, in a registry of their own."""
 
     def __init__(self, floor: Floor, spool: SpoolBudget, budget: RetryBudget) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "stt_router_requests", "Requests by status and code.", ["code", "reason"], registry=self.registry
-        )
+        self._pool = floor.pool
+        self._requests = Series(self._counter("requests", "Requests by status and code.", "code", "reason"))
         self._wait = self._histogram("queue_wait_seconds", "Time from admission to a slot.", WAIT_BUCKETS_S)
         self._latency = self._histogram(
             "request_seconds", "Time from the first byte in to the last out.", WAIT_BUCKETS_S
         )
-        self._audio = self._counter("audio_seconds", "Seconds of audio transcribed.")
-        self._rejected = self._counter("rejected", "Requests refused at the door.", "reason")
+        self._audio = Series(
+            self._counter("audio_seconds", "Seconds of audio transcribed, by who did it.", "worker", "key_class")
+        )
+        self._rejected = Series(self._counter("rejected", "Requests refused at the door.", "reason"))
         self._retry_after = self._histogram("retry_after_seconds", "Retry-After given.", (1, 2, 5, 10, 20, 30, 45, 60))
         self._redispatch = self._counter("redispatch", "Attempts that found the worker busy and went on, at no cost.")
-        self._retries = self._counter("retries", "Failed attempts by how they failed.", "reason")
+        self._retries = Series(self._counter("retries", "Failed attempts by how they failed.", "reason"))
         self._upload = self._counter("upload_bytes", "Bytes of request bodies received.")
-        self._cancels = self._counter("client_cancel", "Requests whose caller hung up.", "phase")
-        self._attempts = self._counter("worker_requests", "Attempts by worker and status.", "worker", "code")
+        self._cancels = Series(self._counter("client_cancel", "Requests whose caller hung up.", "phase"))
+        self._attempts = Series(self._counter("worker_requests", "Attempts by worker and status.", "worker", "code"))
         self._estimate = self._histogram(
             "estimate_error_ratio", "Real over estimated seconds of work.", (0.1, 0.25, 0.5, 0.8, 1.25, 2, 4, 10)
         )
@@ -47,27 +72,27 @@ class Metrics:
 
     def attempt(self, worker: str, status: int, failure: str | None, ratio: float | None) -> None:
         """An attempt has ended; `ratio` is real over estimated time of a good one."""
-        self._attempts.labels(worker, str(status or failure)).inc()
+        self._attempts[worker, str(status or failure)].inc()
         if failure == "busy":
             self._redispatch.inc()
         elif failure is not None:
-            self._retries.labels(failure).inc()
+            self._retries[failure,].inc()
         if ratio is not None:
             self._estimate.observe(ratio)
 
     def finished(self, finished: Finished) -> None:
         """A request has ended."""
-        self._requests.labels(str(finished.status), finished.code).inc()
+        self._requests[str(finished.status), finished.code].inc()
         if finished.code == "ok":
             self._wait.observe(finished.wait_s)
             self._latency.observe(finished.took_s)
-            self._audio.inc(finished.audio_s)
+            self._audio[finished.worker or "none", finished.key_class].inc(finished.audio_s)
         elif finished.code == "client_closed":
-            self._cancels.labels("running" if finished.attempts else "waiting").inc()
+            self._cancels["running" if finished.attempts else "waiting",].inc()
 
     def rejected(self, reason: str, retry_after_s: float | None) -> None:
         """A request was refused at the door."""
-        self._rejected.labels(reason).inc()
+        self._rejected[reason,].inc()
         if retry_after_s is not None:
             self._retry_after.observe(retry_after_s)
 
@@ -78,6 +103,13 @@ class Metrics:
     def lagged(self, seconds: float) -> None:
         """The event loop was late by so much."""
         self._lag.observe(seconds)
+
+    def page(self) -> bytes:
+        """The exposition, without the workers that are gone."""
+        workers = {worker.name for worker in self._pool}
+        self._audio.keep(workers)
+        self._attempts.keep(workers)
+        return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"stt_router_{name}", text, labels, registry=self.registry)
@@ -97,7 +129,11 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read them."""
         now, queue, pool = time.monotonic(), self._floor.queue, self._floor.pool
+        info = GaugeMetricFamily("stt_router_info", "1, with the version.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
         yield _gauge("stt_router_queue_length", "Requests that wait.", len(queue))
+        yield _gauge("stt_router_queue_limit", "Requests that may wait.", queue.limit)
         yield _gauge("stt_router_queue_work_seconds", "Seconds of work that waits.", queue.work_s())
         yield _gauge("stt_router_backlog_seconds", "Work that waits or runs.", queue.work_s() + pool.outstanding_s(now))
         expected_s = self._floor.admission.expected_wait_s(now)
@@ -105,13 +141,20 @@ class _Gauges(Collector):
         yield _gauge("fleet_expected_wait_seconds", "The same, under the name that autoscalers use.", expected_s)
         yield _gauge("stt_router_slots", "Slots of all usable workers.", pool.slots(now))
         yield _gauge("stt_router_in_flight", "Requests at workers.", pool.in_flight())
-        yield _gauge("stt_router_retry_budget_denied", "Retries refused for the budget, ever.", self._budget.denied)
+        denied = self._budget.denied
+        yield CounterMetricFamily("stt_router_retry_budget_denied", "Retries refused for the budget.", value=denied)
         yield _gauge("stt_router_panic", "1 while ejection is ignored.", float(pool.is_panic(now)))
-        spool = GaugeMetricFamily("stt_router_spool_bytes", "Bytes of bodies held.", labels=["where"])
-        spool.add_metric(["memory"], self._spool.memory_bytes)
-        spool.add_metric(["disk"], self._spool.disk_bytes)
-        yield spool
+        yield from self._of_spool()
         yield from self._of_workers(now)
+
+    def _of_spool(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily("stt_router_spool_bytes", "Bytes of bodies held.", labels=["where"])
+        held.add_metric(["memory"], self._spool.memory_bytes)
+        held.add_metric(["disk"], self._spool.disk_bytes)
+        limit = GaugeMetricFamily("stt_router_spool_limit_bytes", "Bytes that may be held.", labels=["where"])
+        limit.add_metric(["memory"], self._spool.memory_limit)
+        limit.add_metric(["disk"], self._spool.disk_limit)
+        yield from (held, limit)
 
     def _of_workers(self, now: float) -> Iterator[Metric]:
         state = GaugeMetricFamily("stt_router_worker_state", "1 for the state it is in.", labels=["worker", "state"])
@@ -121,7 +164,7 @@ class _Gauges(Collector):
         circuit = GaugeMetricFamily(
             "stt_router_worker_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["worker"]
         )
-        opened = GaugeMetricFamily("stt_router_worker_breaker_open", "Times ejected, ever.", labels=["worker"])
+        opened = CounterMetricFamily("stt_router_worker_breaker_open", "Times ejected.", labels=["worker"])
         probe = GaugeMetricFamily("stt_router_worker_probe_seconds", "What the last probe took.", labels=["worker"])
         for worker in self._floor.pool:
             state.add_metric([worker.name, worker.state], 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.errors import FleetError
+from fleet.stages import Stages
 from router.job import Job
 from router.ledger import Finished
 
@@ -46,4 +47,6 @@ class Story:
             attempts=job.history.attempts if job else 0,
             worker=job.worker if job else None,
             tenant=tenant,
+            key_class="key" if tenant else "none",
+            stages=job.stages_at(now) if job else Stages(total_s=now - self.arrived_at),
         )

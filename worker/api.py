@@ -242,7 +242,7 @@ class Api:
         response.headers[WORKER] = self._settings.name
         response.headers[LOAD] = self._reporter.load(request.headers.get(ROUTER, "")).to_header()
         if VISIT in request:
-            describe(request[VISIT], response.headers)
+            describe(request[VISIT], response.headers, time.monotonic())
 
     @property
     def _is_scripted(self) -> bool:

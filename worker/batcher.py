@@ -13,11 +13,13 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from fleet import log
 from fleet.errors import FleetError, Unavailable
 from worker.window import DecodeOptions, Engine, EngineBroken, EngineFull, Piece, Samples, Window, WindowResult
 
@@ -40,6 +42,7 @@ class Job:
         self.steps: Iterator[WindowResult] | None = None  # a sequential decode, instead of windows
         self.held: dict[int, list[WindowResult]] = {}  # finished, waiting for the windows before them
         self.is_cancelled = False
+        self.request_id = log.request_id.get()
         self._next = 0
         self._loop = asyncio.get_running_loop()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -192,21 +195,24 @@ class Batcher:
     def _call(self, call: list[tuple[Job, int, Window]]) -> None:
         jobs = list(dict.fromkeys(job for job, _, _ in call))
         pieces = [Piece(job.samples, window, job.options) for job, _, window in call]
+        began = time.monotonic()
         try:
             results = self._engine.run(pieces, lambda: self._is_stopped or all(job.is_cancelled for job in jobs))
         except BaseException as error:  # the edge of the engine's thread
             self._fail(jobs, error)
             return
         self._on_call(len(call))
+        share_s = (time.monotonic() - began) / len(call)
         # last first, so that what a window left over comes before the windows after it
         for (job, index, window), result in reversed(list(zip(call, results, strict=True))):
-            job.finish(index, window, result)
+            job.finish(index, window, replace(result, generate_s=max(0.0, share_s - result.encode_s)))
         for job in jobs:
             job.emit_complete()
         self._line_up(jobs)
 
     def _step(self, job: Job) -> None:
         """One segment of a sequential decode."""
+        began = time.monotonic()
         try:
             if job.steps is None:
                 job.steps = self._engine.sequential(job.samples, job.options)
@@ -214,7 +220,7 @@ class Batcher:
         except BaseException as error:  # the edge of the engine's thread
             self._fail([job], error)
             return
-        job.emit(result)
+        job.emit(result and replace(result, generate_s=time.monotonic() - began))
         if result is not None:
             self._line_up([job])
 
@@ -234,7 +240,7 @@ class Batcher:
         if isinstance(error, EngineFull):
             self._shrink(jobs)
             return
-        logger.error("a model call failed", exc_info=error)
+        logger.error("a model call failed", exc_info=error, extra={"requests": [job.request_id for job in jobs]})
         for job in jobs:
             job.emit(FleetError())
         if isinstance(error, EngineBroken):
@@ -243,6 +249,8 @@ class Batcher:
     def _shrink(self, jobs: list[Job]) -> None:
         """The device is full: these callers may try another worker, later calls here are half as large."""
         self._windows_per_call = max(1, self._windows_per_call // 2)
-        logger.warning("the device is out of memory", extra={"windows_per_call": self._windows_per_call})
+        aboard = [job.request_id for job in jobs]
+        extra = {"windows_per_call": self._windows_per_call, "requests": aboard}
+        logger.warning("the device is out of memory", extra=extra)
         for job in jobs:
             job.emit(Unavailable("This worker is out of memory. Please retry."))

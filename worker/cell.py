@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import socket
 import time
 from typing import Any
@@ -11,12 +13,14 @@ import numpy as np
 
 from fleet.errors import BadAudio
 from worker.clip import AudioLimits, Clip, finished
-from worker.inmate import BLOCK_SAMPLES, DONE, HEAD, JOB, REFUSED, SAMPLES, SPEED_MIN, STALL_S
+from worker.inmate import BLOCK_SAMPLES, DONE, FIGURES, HEAD, JOB, REFUSED, SAMPLES, SPEED_MIN, STALL_S
 from worker.window import RATE, Samples
 
 TALK_BYTES_MAX = 4096  # of a message that is not sound
 OVERSHOOT_S = 1.0  # a child stops within a frame of the limit; one that goes on is not ours any more
 SAMPLE_BYTES = 4
+
+access = logging.getLogger("worker.decode")
 
 
 class CellBroken(Exception):
@@ -48,16 +52,30 @@ class Cell:
         except OSError as error:
             raise NotBegun from error
         try:
-            return self._receive(limits)
+            return self._noted(limits)
         except (OSError, ValueError) as error:  # TimeoutError is an OSError, a JSON error a ValueError
             raise CellBroken from error
 
-    def _receive(self, limits: AudioLimits) -> Clip:
+    def _noted(self, limits: AudioLimits) -> Clip:
+        """Receive, and log the file for the child, which cannot; the request's id is in the context."""
+        figures: dict[str, float] = {}
+        try:
+            clip = self._receive(limits, figures)
+        except BadAudio as refusal:
+            access.info("refused", extra={"child": self.pid, "code": refusal.code} | figures)
+            raise
+        access.info("decoded", extra={"child": self.pid, "audio_s": round(clip.duration_s, 2)} | figures)
+        return clip
+
+    def _receive(self, limits: AudioLimits, figures: dict[str, float]) -> Clip:
         blocks: list[Samples] = []
         seconds, began = 0.0, time.monotonic()
         while True:
             until = began + self._stall_s + seconds / SPEED_MIN
             kind, size = HEAD.unpack(self._exactly(bytearray(HEAD.size), until))
+            if kind == FIGURES and not figures:
+                figures |= _figures(self._talk(size, until))
+                continue
             if kind != SAMPLES:
                 return _result(kind, self._talk(size, until), blocks, limits)
             if size % SAMPLE_BYTES or not 0 < size <= BLOCK_SAMPLES * SAMPLE_BYTES:
@@ -95,6 +113,14 @@ def _result(kind: bytes, value: Any, blocks: list[Samples], limits: AudioLimits)
     if kind != REFUSED or len(value) != 2 or not value[0].startswith("audio_"):
         raise CellBroken
     raise BadAudio(value[1], code=value[0])
+
+
+def _figures(value: Any) -> dict[str, float]:
+    """What the file cost; a child that is not ours any more may say anything."""
+    is_list = isinstance(value, list) and len(value) == 2
+    if not is_list or not all(isinstance(one, int | float) and math.isfinite(one) for one in value):
+        raise CellBroken
+    return {name: round(1000 * one, 1) for name, one in zip(("took_ms", "cpu_ms"), value, strict=True)}
 
 
 def _is_plain(text: Any) -> bool:

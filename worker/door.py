@@ -7,6 +7,7 @@ HTTP calls it, and so will every later door. It knows nothing of HTTP.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
@@ -14,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from fleet.errors import DeadlineExceeded, FleetError
+from fleet.stages import Stages
 from fleet.wire import Segment, Tier
 from worker.gate import Admission, Gate
 from worker.metrics import WorkerMetrics
 from worker.report import Reporter
 from worker.transcribe import Progress, Transcriber
 from worker.window import DecodeOptions
+
+access = logging.getLogger("worker.access")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +36,18 @@ class Visit:
     progress: Progress = field(default_factory=Progress)
     began: float = field(default_factory=time.monotonic)
     queue_s: float = 0.0
+
+    def stages(self, now: float) -> Stages:
+        """Where its time went so far."""
+        progress = self.progress
+        return Stages(
+            queue_s=self.queue_s,
+            decode_s=progress.decode_s,
+            encode_s=progress.encode_s,
+            generate_s=progress.generate_s,
+            engine_s=progress.engine_s,
+            total_s=now - self.began,
+        )
 
 
 class Door:
@@ -69,16 +85,17 @@ class Door:
                 yield segment
 
     def count(self, visit: Visit, code: str) -> None:
-        """One outcome for every request: `ok`, an error's code, or `cancelled`."""
-        self._metrics.requests.labels(code).inc()
-        self._metrics.request.observe(time.monotonic() - visit.began)
+        """One outcome and one log line for every request: `ok`, an error's code, or `cancelled`."""
+        stages, audio_s = visit.stages(time.monotonic()), visit.progress.duration_s
+        self._metrics.ended(code, stages, audio_s)
+        told = {"code": code, "audio_s": round(audio_s, 2), "took_ms": round(1000 * stages.total_s, 1)}
+        access.info("transcription", extra=told | stages.for_log())
 
     async def _work(self, source: IO[bytes], options: DecodeOptions, visit: Visit) -> AsyncGenerator[Segment, None]:
         waiting = time.monotonic()
         await self._gate.turn(visit.admission)
         started = time.monotonic()
         visit.queue_s = started - waiting
-        self._metrics.wait.observe(visit.queue_s)
         clip = await self._transcriber.decode(source, visit.progress)
         visit.admission.work_s = self._reporter.work_s(clip.duration_s)
         async with aclosing(self._transcriber.segments(clip, options, visit.progress)) as segments:
@@ -86,6 +103,3 @@ class Door:
                 yield segment
         compute_s = time.monotonic() - started
         self._reporter.learn(clip.duration_s, compute_s)
-        self._metrics.audio.inc(clip.duration_s)
-        self._metrics.decode.observe(visit.progress.decode_s)
-        self._metrics.engine.observe(compute_s - visit.progress.decode_s)

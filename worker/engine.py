@@ -9,6 +9,7 @@ encoded one at a time (a batch is no faster there) and decoded together; on CUDA
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,7 +122,9 @@ class WhisperEngine:
             yield from sequential.decode(self._model, samples, options)
 
     def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        began = time.monotonic()
         encoded = self._encode(pieces)
+        encode_s = (time.monotonic() - began) / len(pieces)
         languages = self._languages(encoded, pieces)
         attempts = self._decode(encoded, pieces, [language for language, _ in languages])
         results = []
@@ -134,6 +137,7 @@ class WhisperEngine:
                     language=language,
                     language_probability=probability,
                     resume_at=resume_at,
+                    encode_s=encode_s,
                 )
             )
         return results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, MutableMapping
 
+from fleet.stages import SERVER_TIMING
 from fleet.wire import ATTEMPTS, CACHE, DEADLINE_MS, DURATION, QUEUE_MS, TIER, WARNINGS, Tier
 from worker.door import Visit
 
@@ -28,11 +29,12 @@ def patience_s(headers: Mapping[str, str], default_s: float) -> float:
     return default_s
 
 
-def describe(visit: Visit, headers: MutableMapping[str, str]) -> None:
+def describe(visit: Visit, headers: MutableMapping[str, str], now: float) -> None:
     """Put on an answer what is known of the request behind it."""
     headers.setdefault(ATTEMPTS, "1")
     headers.setdefault(CACHE, "miss")
     headers[QUEUE_MS] = str(round(visit.queue_s * 1000))
+    headers[SERVER_TIMING] = visit.stages(now).to_header()
     if visit.progress.duration_s:
         headers[DURATION] = f"{visit.progress.duration_s:.3f}"
     if visit.progress.warnings:

@@ -1,6 +1,8 @@
 """
 The decode child: reads files it is handed as descriptors, writes samples back, and may do nothing else.
 
+It has no log of its own, for it cannot write one: it hands its figures over, and the worker logs them under its number.
+
 It is forked from a server that holds no secret, works in a folder that does not exist any more, and cannot write a
 byte to a file, dump core, open more than a few descriptors or take more memory or time than a clip needs. A file that
 breaks FFmpeg breaks this process and no other.
@@ -14,6 +16,7 @@ import os
 import resource
 import socket
 import struct
+import time
 from typing import IO
 
 import numpy as np
@@ -25,7 +28,7 @@ from worker.window import Samples
 
 JOB = struct.Struct("<dd")  # least and greatest length of the clip, in seconds; the file's descriptor comes along
 HEAD = struct.Struct("<cI")  # kind of message, bytes that follow
-SAMPLES, REFUSED, DONE = b"S", b"E", b"D"
+SAMPLES, FIGURES, REFUSED, DONE = b"S", b"F", b"E", b"D"
 BLOCK_SAMPLES = 64 * 1024  # samples in one message, or little more: a system call for four seconds of audio
 
 MEMORY_BYTES_MAX = 1 << 30  # address space; decoding an hour of anything takes under 200 MB
@@ -80,14 +83,16 @@ def serve(line: socket.socket) -> None:
 
 
 def answer(source: IO[bytes], limits: AudioLimits, out: Out) -> None:
-    """The samples and what was lost, or why not."""
+    """The samples and what was lost, or why not; before that, seconds on the clock and on the CPU."""
+    began, burnt = time.monotonic(), time.process_time()
+    kind = DONE
     try:
-        warnings = audio.stream(source, limits, out.keep)
+        verdict = audio.stream(source, limits, out.keep)
+        out.flush()
     except BadAudio as refusal:
-        out.say(REFUSED, [refusal.code, refusal.message])
-        return
-    out.flush()
-    out.say(DONE, warnings)
+        kind, verdict = REFUSED, (refusal.code, refusal.message)
+    out.say(FIGURES, [time.monotonic() - began, time.process_time() - burnt])
+    out.say(kind, verdict)
 
 
 def restrict() -> None:

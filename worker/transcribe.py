@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import IO
 
@@ -31,6 +32,8 @@ class Progress:
     warnings: tuple[str, ...] = ()
     segments: list[Segment] = field(default_factory=list)
     decode_s: float = 0.0
+    encode_s: float = 0.0
+    generate_s: float = 0.0
     engine_s: float = 0.0
 
     def transcript(self, model: str) -> Transcript:
@@ -65,7 +68,8 @@ class Transcriber:
         """The upload's samples; raises BadAudio."""
         began = time.monotonic()
         loop = asyncio.get_running_loop()
-        clip = await loop.run_in_executor(self._decoding, self._decoder, source, self._limits)
+        # in this request's context, so that what is logged over there has its id
+        clip = await loop.run_in_executor(self._decoding, copy_context().run, self._decoder, source, self._limits)
         progress.decode_s = time.monotonic() - began
         progress.duration_s, progress.warnings = clip.duration_s, clip.warnings
         return clip
@@ -76,10 +80,13 @@ class Transcriber:
         progress.language = options.language or (options.languages or ("en",))[0]
         windows = [] if options.is_sequential else await self._plan(clip.samples, options)
         if not windows and not options.is_sequential:
+            progress.engine_s = time.monotonic() - began
             return  # silence costs no model call
         with self._batcher.run(clip.samples, windows, options) as job:
             async with aclosing(job.results()) as results:
                 async for result in results:
+                    progress.encode_s += result.encode_s
+                    progress.generate_s += result.generate_s
                     if not progress.segments:
                         progress.language = result.language
                         progress.language_probability = result.language_probability

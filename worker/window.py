@@ -105,6 +105,8 @@ class WindowResult:
     language: str
     language_probability: float = 1.0
     resume_at: int | None = None  # the model stopped here, before the window's end; decode the rest too
+    encode_s: float = 0.0  # this window's share of the encoder's time in its call; 0 where that is not told apart
+    generate_s: float = 0.0  # its share of the rest of the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,15 @@
 import asyncio
 import json
+import logging
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from fleet import wire
+from fleet.stages import Stages
 from fleet.wire import WorkerState
-from tests.router.scripted import HoldGate, answers, form, scripted_fleet, takes, until
+from tests.router.scripted import HoldGate, answers, form, scripted_fleet, stamped, takes, until
 
 
 async def get(fleet, path, **headers):
@@ -357,3 +360,29 @@ async def test_other_services_forms_reach_the_worker_as_they_came(path, part):
         data.add_field("wrong", b"RIFFx", filename="a.wav")
         async with fleet.client.post(fleet.url + path, data=data) as response:
             assert (await response.json())["error"]["code"] == "missing_file"
+
+
+async def test_the_answer_and_the_log_say_where_the_time_went(caplog):
+    """
+    The worker's stages, with the router's wait and total; the same numbers in header and access line.
+    """
+    timing = "queue;dur=1.5, decode;dur=2.0, encode;dur=12.0, generate;dur=30.0, engine;dur=50.0, total;dur=55.0"
+
+    async def times(worker, _):
+        headers = stamped(worker) | {"Server-Timing": timing}
+        return web.json_response({"text": ""}, headers=headers)
+
+    caplog.set_level(logging.INFO, "router.access")
+    async with scripted_fleet(1) as fleet:
+        fleet.workers[0].behaviour = times
+        _, headers, _ = await fleet.transcribe()
+
+    stages = Stages.from_header(headers["Server-Timing"])
+    assert (stages.decode_s, stages.encode_s, stages.generate_s, stages.engine_s) == (0.002, 0.012, 0.03, 0.05)
+    assert stages.queue_s >= 0.0015
+    assert stages.total_s > 0
+    assert int(headers["X-Fleet-Queue-Ms"]) == round(stages.queue_s * 1000)
+    line = caplog.records[-1]
+    assert (line.decode_ms, line.encode_ms, line.generate_ms, line.engine_ms) == (2, 12, 30, 50)
+    assert line.queue_ms == round(1000 * stages.queue_s, 1)
+    assert line.took_ms > 0

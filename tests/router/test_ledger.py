@@ -1,9 +1,20 @@
+from fleet.stages import Stages
 from router.ledger import Finished, Ledger, outcome_of, percentiles
 
 
 def finished(*, status: int = 200, code: str = "ok", at: float = 0.0, took_s: float = 1.0) -> Finished:
     return Finished(
-        at=at, status=status, code=code, wait_s=0.5, took_s=took_s, audio_s=10, attempts=1, worker="w0", tenant=""
+        at=at,
+        status=status,
+        code=code,
+        wait_s=0.5,
+        took_s=took_s,
+        audio_s=10,
+        attempts=1,
+        worker="w0",
+        tenant="",
+        key_class="none",
+        stages=Stages(),
     )
 
 

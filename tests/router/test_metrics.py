@@ -11,7 +11,8 @@ PROMISED = {
     "stt_router_client_cancel", "stt_router_loop_lag_seconds", "stt_router_worker_state", "stt_router_worker_inflight",
     "stt_router_worker_work_seconds", "stt_router_worker_rtf", "stt_router_worker_breaker_state",
     "stt_router_worker_breaker_open", "stt_router_worker_probe_seconds", "stt_router_worker_requests",
-    "stt_router_estimate_error_ratio", "fleet_expected_wait_seconds",
+    "stt_router_estimate_error_ratio", "stt_router_audio_seconds", "stt_router_spool_limit_bytes",
+    "fleet_expected_wait_seconds",
 }  # fmt: skip
 
 
@@ -65,3 +66,31 @@ async def test_labels_come_from_closed_sets():
             await fleet.transcribe(model=f"model-{number}", language="zz")
 
         assert sum(len(family.samples) for family in (await scrape(fleet)).values()) == one
+
+
+async def test_audio_is_counted_by_worker_and_class_of_key():
+    """
+    Who did the work, and for whom; never which key.
+    """
+    async with scripted_fleet(1, api_key="s3cret") as fleet:
+        await fleet.transcribe(header_Authorization="Bearer s3cret")
+        families = await scrape(fleet)
+
+    audio = {tuple(s.labels.values()): s.value for s in families["stt_router_audio_seconds"].samples if "key" in str(s)}
+    assert audio[("key", "w0")] == 1.0
+
+
+async def test_series_of_a_worker_that_is_gone_go_with_it():
+    """
+    Pods come with a new name each time; a router that runs for months must not remember them all.
+    """
+    async with scripted_fleet(2, slots=1) as fleet:
+        while not all(worker.requests for worker in fleet.workers):
+            await fleet.transcribe()
+        pool = fleet.service.floor.pool
+        await until(lambda: not pool.in_flight())
+        pool.set_known([fleet.workers[0].url], 0.0)
+        families = await scrape(fleet)
+
+    named = {s.labels["worker"] for family in families.values() for s in family.samples if "worker" in s.labels}
+    assert named == {"w0"}

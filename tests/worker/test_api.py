@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import srt
 import webvtt
 
+from fleet import log
+from fleet.stages import Stages
 from fleet.wire import LoadReport, WorkerState
 from tests.worker import clips as make
 
@@ -403,3 +406,28 @@ async def test_metrics_count_each_request_once(scripted):
     assert 'fleet_worker_requests_total{code="ok"} 1.0' in page
     assert 'fleet_worker_requests_total{code="audio_empty"} 1.0' in page
     assert "fleet_worker_audio_seconds_total 2.0" in page
+
+
+@pytest.mark.real
+async def test_the_answer_and_every_log_line_say_where_the_time_went(digits, clips, caplog):
+    """One request id on the worker's line and on its decode child's; the stages add up to no more than the whole."""
+    caplog.set_level(logging.INFO)
+    flac = make.encoded(clips[GEORGE], "flac", "flac")
+    handler = logging.Handler()
+    seen = []
+    handler.emit = lambda record: seen.append((record.name, log.extras(record)))
+    logging.getLogger("worker").addHandler(handler)
+    try:
+        answer = await digits.send(flac, headers={"X-Request-Id": "req-seen"})
+    finally:
+        logging.getLogger("worker").removeHandler(handler)
+
+    stages = Stages.from_header(answer.headers["Server-Timing"])
+    assert min(stages.decode_s, stages.encode_s, stages.generate_s) > 0
+    assert stages.encode_s + stages.generate_s <= stages.engine_s + 0.001
+    assert stages.decode_s + stages.engine_s <= stages.total_s + 0.001
+    lines = {name: extras for name, extras in seen if extras.get("request_id") == "req-seen"}
+    assert set(lines) == {"worker.decode", "worker.access"}
+    assert lines["worker.decode"]["child"] > 0
+    assert lines["worker.access"]["engine_ms"] == round(1000 * stages.engine_s, 1)
+    assert lines["worker.access"]["code"] == "ok"

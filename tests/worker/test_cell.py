@@ -1,6 +1,7 @@
 """What a child says is checked: a broken one may say anything."""
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from fleet.errors import BadAudio
 from worker.cell import Cell, CellBroken, NotBegun
 from worker.clip import AudioLimits
-from worker.inmate import DONE, HEAD, REFUSED, SAMPLES
+from worker.inmate import DONE, FIGURES, HEAD, REFUSED, SAMPLES
 
 TONE = np.full(16_000, 0.5, "<f4").tobytes()
 
@@ -54,6 +55,22 @@ def test_a_refusal_is_passed_on(line: tuple[Cell, socket.socket]):
     assert (refused.value.code, refused.value.message) == ("audio_too_long", "Too long.")
 
 
+def test_a_file_is_logged_for_the_child_with_the_request_it_belongs_to(
+    line: tuple[Cell, socket.socket], caplog: pytest.LogCaptureFixture
+):
+    """It cannot write a log itself; its figures and its number are there, for good files and for bad ones."""
+    cell, child = line
+    caplog.set_level(logging.INFO, "worker.decode")
+    child.sendall(message(SAMPLES, TONE) + said(FIGURES, [0.25, 0.125]) + said(DONE, []))
+    cell.decode(child.fileno(), AudioLimits())
+    child.sendall(said(FIGURES, [0.5, 0.5]) + said(REFUSED, ["audio_empty", "Nothing."]))
+    with pytest.raises(BadAudio):
+        decode(cell)
+    good, bad = caplog.records
+    assert (good.message, good.child, good.took_ms, good.cpu_ms) == ("decoded", 0, 250, 125)  # type: ignore[attr-defined]
+    assert (bad.message, bad.code, bad.took_ms) == ("refused", "audio_empty", 500)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     "spoken",
     [
@@ -70,8 +87,12 @@ def test_a_refusal_is_passed_on(line: tuple[Cell, socket.socket]):
         said(REFUSED, ["audio_empty"]),
         said(REFUSED, ["internal_error", "x"]),
         message(SAMPLES, TONE) * 2,
+        said(FIGURES, [0.1, 0.1]) * 2,
+        said(FIGURES, [0.1, "x"]),
+        said(FIGURES, [float("nan"), 0.1]),
+        said(FIGURES, {"msg": 1}),
     ],
-    ids=range(13),
+    ids=range(17),
 )
 def test_nonsense_breaks_the_cell_and_nothing_else(line: tuple[Cell, socket.socket], spoken: bytes):
     """Wrong sizes, wrong kinds, header injection, more sound than is allowed: the child is not ours any more."""

@@ -3,6 +3,7 @@
 import pytest
 
 from fleet import wire
+from fleet.stages import SERVER_TIMING
 from fleet.wire import Tier
 from worker.door import Visit
 from worker.gate import Admission
@@ -36,9 +37,11 @@ def test_answers_tell_what_is_known_and_leave_a_routers_word():
     """Duration and warnings only once there are any."""
     visit = Visit(admission=Admission(Tier.REALTIME, 1.0), deadline=0.0)
     headers = {wire.ATTEMPTS: "2"}
-    describe(visit, headers)
-    assert headers == {wire.ATTEMPTS: "2", wire.CACHE: "miss", wire.QUEUE_MS: "0"}
+    describe(visit, headers, visit.began)
+    timing = "queue;dur=0.0, total;dur=0.0"
+    assert headers == {wire.ATTEMPTS: "2", wire.CACHE: "miss", wire.QUEUE_MS: "0", SERVER_TIMING: timing}
 
     visit.queue_s, visit.progress.duration_s, visit.progress.warnings = 0.25, 3.5, ("truncated",)
-    describe(visit, headers)
+    describe(visit, headers, visit.began + 1)
+    assert headers[SERVER_TIMING] == "queue;dur=250.0, total;dur=1000.0"
     assert (headers[wire.QUEUE_MS], headers[wire.DURATION], headers[wire.WARNINGS]) == ("250", "3.500", "truncated")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.worker import clips as make
 from worker.clip import AudioLimits
-from worker.inmate import BLOCK_SAMPLES, DONE, HEAD, REFUSED, SAMPLES, Out, answer, limit_cpu
+from worker.inmate import BLOCK_SAMPLES, DONE, FIGURES, HEAD, REFUSED, SAMPLES, Out, answer, limit_cpu
 
 
 def messages(data: bytes, **limits: float) -> list[tuple[bytes, bytes]]:
@@ -28,15 +28,18 @@ def messages(data: bytes, **limits: float) -> list[tuple[bytes, bytes]]:
 def test_samples_come_in_a_few_messages_and_end_with_what_was_lost():
     """Not one for each packet."""
     spoken = messages(make.encoded(make.wav(make.tone(2)), "flac", "flac"))
-    assert [kind for kind, _ in spoken] == [SAMPLES, DONE]
+    assert [kind for kind, _ in spoken] == [SAMPLES, FIGURES, DONE]
     assert len(spoken[0][1]) == 2 * 16_000 * 4
-    assert json.loads(spoken[1][1]) == []
+    took_s, cpu_s = json.loads(spoken[1][1])
+    assert 0 < took_s < 60
+    assert cpu_s > 0
+    assert json.loads(spoken[2][1]) == []
 
 
 def test_a_refusal_is_code_and_sentence():
     """Nothing of the file's."""
-    ((kind, body),) = messages(b"no audio at all, but a canary")
-    assert kind == REFUSED
+    (figures, _), (kind, body) = messages(b"no audio at all, but a canary")
+    assert (figures, kind) == (FIGURES, REFUSED)
     assert json.loads(body)[0] == "audio_unsupported"
     assert b"canary" not in body
 
