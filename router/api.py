@@ -135,11 +135,3 @@ class Api:
     async def get_metrics(self, _: web.Request) -> web.Response:
         """GET /metrics."""
         return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    def _models(self) -> list[str]:
-        reports = [worker.report for worker in self._floor.pool if worker.report is not None]
-        return list(dict.fromkeys(report.model for report in reports))
-
-    @property
-    def _is_scripted(self) -> bool:
-        return any(worker.report is not None and worker.report.is_scripted for worker in self._floor.pool)
