@@ -9,6 +9,29 @@ import math
 from http import HTTPStatus
 from random import Random
 
+# Every code by its status; the API's description and docs/behaviour.md have the same.
+# fmt: off
+CODES: dict[int, tuple[str, ...]] = {
+    400: (
+        "malformed_multipart", "missing_file", "duplicate_field", "unknown_parameter", "invalid_value",
+        "unsupported_value", "too_many_parts", "audio_empty", "audio_unsupported", "audio_corrupt", "audio_no_stream",
+        "audio_too_long", "audio_bad_layout", "audio_rejected", "model_not_capable",
+    ),
+    401: ("invalid_api_key",),
+    403: ("forbidden",),
+    404: ("not_found", "model_not_found"),
+    405: ("method_not_allowed",),
+    408: ("request_timeout",),
+    413: ("body_too_large",),
+    415: ("unsupported_media_type",),
+    429: ("rate_limit_exceeded",),
+    500: ("internal_error",),
+    502: ("upstream_failed",),
+    503: ("overloaded", "no_worker", "draining", "storage_unavailable"),
+    504: ("deadline_exceeded",),
+}
+# fmt: on
+
 RETRY_AFTER_MIN_S, RETRY_AFTER_MAX_S = 1, 60  # the range that every known client honours
 
 

@@ -30,7 +30,15 @@ SCALARS = frozenset([
     "transcription_tier", "user",
 ])
 # fmt: on
-BEAM_SIZE_MAX = 20
+BOUNDS = {  # least and most, both allowed
+    "temperature": (0, 1),
+    "beam_size": (1, 20),
+    "max_speech_duration_s": (0.5, 30),
+    "min_silence_duration_ms": (0, 10_000),
+    "chunking_strategy.threshold": (0, 1),
+    "chunking_strategy.prefix_padding_ms": (0, 5_000),
+    "chunking_strategy.silence_duration_ms": (0, 10_000),
+}
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -117,13 +125,13 @@ def parse_request(
         prompt=values.text("prompt"),
         hotwords=", ".join([*values.list("keywords"), *filter(None, [values.text("hotwords")])]) or None,
         response_format=response_format,
-        temperature=values.number("temperature", 0, 1),
+        temperature=values.number("temperature"),
         wants_segments=granularities != {"word"} or not had_brackets or "transcription_tier" in values,
         wants_words=wants_words,
         wants_logprobs=bool(includes),
         stream=values.boolean("stream") or False,
         vad=values.vad(),
-        beam_size=values.integer("beam_size", 1, BEAM_SIZE_MAX),
+        beam_size=values.integer("beam_size"),
         condition_on_previous_text=values.boolean("condition_on_previous_text"),
         tier=Tier.DEFERRED if values.text("transcription_tier") == "deferred" else Tier.REALTIME,
     )
@@ -196,13 +204,13 @@ class _Values:
             raise BadRequest(f"'{name}' must be true or false.", param=name)
         return BOOLEANS[value.lower()]
 
-    def number(self, name: str, least: float, most: float) -> float | None:
+    def number(self, name: str) -> float | None:
         if name not in self._scalars:
             return None
-        return _number(self._scalars[name], name, least, most)
+        return _number(self._scalars[name], name)
 
-    def integer(self, name: str, least: int, most: int) -> int | None:
-        value = self.number(name, least, most)
+    def integer(self, name: str) -> int | None:
+        value = self.number(name)
         return None if value is None else round(value)
 
     def language(self, name: str, *, accepts_any: bool) -> str | None:
@@ -222,14 +230,14 @@ class _Values:
 
     def vad(self) -> Vad:
         strategy = self._chunking_strategy()
-        max_speech_s = self.number("max_speech_duration_s", 0.5, 30)
-        min_silence_ms = self.integer("min_silence_duration_ms", 0, 10_000)
+        max_speech_s = self.number("max_speech_duration_s")
+        min_silence_ms = self.integer("min_silence_duration_ms")
         if min_silence_ms is None:
-            min_silence_ms = _rounded(_key(strategy, "silence_duration_ms", 0, 10_000))
+            min_silence_ms = _rounded(_key(strategy, "silence_duration_ms"))
         return Vad(
             is_on=True if strategy is not None else self.boolean("vad_filter"),
-            threshold=_key(strategy, "threshold", 0, 1),
-            speech_pad_ms=_rounded(_key(strategy, "prefix_padding_ms", 0, 5_000)),
+            threshold=_key(strategy, "threshold"),
+            speech_pad_ms=_rounded(_key(strategy, "prefix_padding_ms")),
             min_silence_ms=min_silence_ms,
             max_speech_s=max_speech_s,
         )
@@ -250,17 +258,18 @@ class _Values:
         return keys
 
 
-def _number(value: str, name: str, least: float, most: float) -> float:
+def _number(value: str, name: str) -> float:
+    least, most = BOUNDS[name]
     # one spelling: no sign, space, underscore or foreign digit, and neither infinity nor nan
     if not NUMBER.fullmatch(value) or not least <= float(value) <= most:
         raise BadRequest(f"'{name}' must be a number from {least:g} to {most:g}.", param=name)
     return float(value)
 
 
-def _key(keys: dict[str, str] | None, name: str, least: float, most: float) -> float | None:
+def _key(keys: dict[str, str] | None, name: str) -> float | None:
     if not keys or name not in keys:
         return None
-    return _number(keys[name], f"chunking_strategy.{name}", least, most)
+    return _number(keys[name], f"chunking_strategy.{name}")
 
 
 def _rounded(value: float | None) -> int | None:

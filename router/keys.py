@@ -9,7 +9,9 @@ from fleet.errors import Forbidden, Unauthorized
 from fleet.web import Handler
 
 # /lb-status asks for the key itself: a browser gets a page that does
-PUBLIC = frozenset(["/", "/static/{name}", "/lb-status", "/health", "/healthz", "/readyz", "/metrics"])
+PUBLIC = frozenset(
+    ["/", "/static/{name}", "/lb-status", "/docs", "/openapi.json", "/health", "/healthz", "/readyz", "/metrics"]
+)
 TENANT = web.RequestKey("tenant", str)
 
 

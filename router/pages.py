@@ -1,5 +1,6 @@
 """
-What a browser gets: the playground at /, the status page at /lb-status, and their scripts and style, all from memory.
+What a browser gets: the playground at /, the status page at /lb-status, the API at /docs, and their scripts and style,
+all from memory.
 
 Nothing is loaded from elsewhere and nothing inline is allowed to run: a transcript is whatever somebody said, and a
 worker's name whatever somebody configured.
@@ -8,6 +9,7 @@ worker's name whatever somebody configured.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from aiohttp import web
 from fleet.errors import NotFound, Unauthorized
 from fleet.web import add, json_answer, wants_html
 from router import status_page
+from router.description import page as docs_page
+from router.description.document import document
 from router.keys import Keys
 from router.status import Status
 from router.trend import Trend
@@ -26,6 +30,7 @@ KEPT_S = 0.5  # however many people watch, the status page is rendered twice a s
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
@@ -51,8 +56,12 @@ class StaticFile:
     @classmethod
     def read(cls, path: Path) -> StaticFile:
         """From disk, once."""
-        body = path.read_bytes()
-        return cls(body, CONTENT_TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+        return cls.of(path.read_bytes(), CONTENT_TYPES[path.suffix])
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> StaticFile:
+        """Something that was made in memory."""
+        return cls(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
 
     def answer(self, request: web.Request) -> web.Response:
         """The file, or 304; browsers ask again each time, so that an upgrade is never half seen."""
@@ -70,6 +79,9 @@ class Pages:
         self._trend = trend
         self._keys = keys
         self._files = {path.name: StaticFile.read(path) for path in STATIC.iterdir() if path.suffix in CONTENT_TYPES}
+        described = document()
+        self._openapi = StaticFile.of(json.dumps(described).encode(), CONTENT_TYPES[".json"])
+        self._docs = StaticFile.of(docs_page.page(described).encode(), CONTENT_TYPES[".html"])
         self._rendered = ""
         self._rendered_at = -KEPT_S
 
@@ -77,11 +89,21 @@ class Pages:
         """Register everything."""
         add(routes, "GET", "/", self.playground)
         add(routes, "GET", "/lb-status", self.lb_status)
+        add(routes, "GET", "/docs", self.docs)
+        add(routes, "GET", "/openapi.json", self.openapi)
         routes.add_get("/static/{name}", self.static_file)
 
     async def playground(self, request: web.Request) -> web.Response:
         """GET /."""
         return self._files["playground.html"].answer(request)
+
+    async def docs(self, request: web.Request) -> web.Response:
+        """GET /docs: the API, for people."""
+        return self._docs.answer(request)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """GET /openapi.json: the API, for programs."""
+        return self._openapi.answer(request)
 
     async def static_file(self, request: web.Request) -> web.Response:
         """GET /static/{name}: a name that is not one of the files is not looked for on disk."""

@@ -78,7 +78,7 @@ def _shell(stamp: str, main: Markup) -> str:
         element("link", rel="stylesheet", href="/static/style.css"),
         element("script", type="module", src="/static/status.js"),
     )
-    links = (("Playground", "/"), ("Metrics", "/metrics"))
+    links = (("Playground", "/"), ("API", "/docs"), ("Metrics", "/metrics"))
     nav = element("nav", *(element("a", text, href=href) for text, href in links), aria_label="Pages")
     header = element("header", element("h1", TITLE), element("p", stamp, id="stamp"), nav)
     trouble = element("p", id="trouble", role="status", hidden=True)

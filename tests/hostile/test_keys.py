@@ -15,6 +15,8 @@ OPEN, CLOSED = (True, True, True), (False, True, False)
 ADMINS = (False, False, True)
 ROUTES = {
     "GET /": OPEN,
+    "GET /docs": OPEN,
+    "GET /openapi.json": OPEN,
     "GET /static/{name}": OPEN,
     "HEAD /static/{name}": OPEN,
     "GET /health": OPEN,
