@@ -73,6 +73,17 @@ async def crowd(workers: int, seconds: float) -> AsyncIterator[tuple[Stand, str]
 
 
 @asynccontextmanager
+async def passthrough(worker_url: str) -> AsyncIterator[tuple[str, psutil.Process]]:
+    """A bare proxy before a worker: its address and its process."""
+    with held_ports("127.0.0.1", 0, 0) as ports:
+        command = (sys.executable, "-P", "-m", "bench.passthrough", str(ports.router), worker_url)
+        url = f"http://127.0.0.1:{ports.router}"
+        spec = ChildSpec(name="passthrough", command=command, ready_url=f"{url}/readyz", environ=dict(os.environ))
+        async with started([spec]) as (children, _):
+            yield url, service(children[0])
+
+
+@asynccontextmanager
 async def started(specs: Sequence[ChildSpec]) -> AsyncIterator[tuple[list[Child], aiohttp.ClientSession]]:
     """The services, ready, and a client for them; raises DidNotStart with their last words."""
     last_words: dict[str, str] = {}

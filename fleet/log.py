@@ -12,6 +12,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+ENCODE = json.JSONEncoder(default=str).encode  # json.dumps makes an encoder for every call that names a default
+
+
 def set_up(level: str, form: str) -> None:
     """Send all logs to stderr. `form` is `text`, `json`, or `auto`: text on a terminal."""
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -44,7 +47,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return ENCODE(line)
 
 
 class TextFormatter(logging.Formatter):

@@ -5,7 +5,6 @@ Hold rather than bounce: in a burst to 1.6 times capacity, callers with two retr
 refused above 5 s of expected wait, in 99 % above 120 s, with 1.06 uploads a request in place of 2.43.
 """
 
-import math
 from dataclasses import dataclass
 
 from fleet.errors import DeadlineExceeded, FleetError, Unavailable
@@ -46,14 +45,15 @@ class Admission:
 
     def refusal(self, ask: Ask, now: float) -> FleetError | None:
         """Why the request may not wait, or None."""
-        if math.isinf(ask.deadline_at) and self._starts_at_once(now):
+        est_s = self._pool.cost().seconds(ask.audio_s)
+        is_hopeless = now + est_s / DOUBT > ask.deadline_at
+        if not is_hopeless and self._starts_at_once(now):
             return None
         slots = self._pool.slots(now)
-        est_s = self._pool.cost().seconds(ask.audio_s)
         if slots == 0 and not self._is_recovering():
             message = "No worker is ready to transcribe."
             return Unavailable(message, code="no_worker", retry_after_s=NO_WORKER_RETRY_S)
-        if now + est_s / DOUBT > ask.deadline_at:
+        if is_hopeless:
             return DeadlineExceeded("This clip takes longer to transcribe than the deadline allows.")
         key = order_key(ask.arrived_at, est_s, ask.client_retries, alpha_s=self._alpha_s)
         wait_s = self.expected_wait_s(now, key, ask.tenant)

@@ -136,7 +136,7 @@ class Intake:
             raise
         finally:
             self._status.open_requests -= 1
-            self._note(caller, story)
+            asyncio.get_running_loop().call_soon(self._note, caller, story)  # once the answer is on its way
 
     def _note(self, caller: Caller, story: Story) -> None:
         finished = story.finished(time.monotonic(), tenant=caller.tenant)

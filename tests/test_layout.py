@@ -81,6 +81,7 @@ NO_TWIN = {
     "bench/ceiling.py": "run by tests/bench/test_main.py",
     "bench/crowd.py": "run by the quick benchmark",
     "bench/overhead.py": "run by tests/bench/test_main.py",
+    "bench/passthrough.py": "run by tests/bench/test_main.py",
     "bench/plot.py": "tests/bench/test_report.py",
     "bench/session.py": "run by tests/bench/test_main.py",
     "bench/stand.py": "run by tests/bench/test_main.py",
