@@ -1,12 +1,20 @@
-"""Who may call: one key for callers, one for /admin, compared in constant time before a body is read."""
+"""Who may call: keys for callers, one for /admin, compared in constant time before a body is read."""
+
+from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import time
+from datetime import UTC, datetime
 
 from aiohttp import web
 
-from fleet.errors import Forbidden, Unauthorized
+from fleet.errors import Forbidden, RateLimited, Unauthorized
 from fleet.web import Handler
+from router.allowance import Allowance, Allowances
+from router.keyring import Keyring
+from router.lockout import Lockout
 
 # /lb-status asks for the key itself: a browser gets a page that does
 PUBLIC = frozenset(
@@ -14,13 +22,23 @@ PUBLIC = frozenset(
 )
 TENANT = web.RequestKey("tenant", str)
 
+logger = logging.getLogger("router.keys")
+
 
 class Keys:
-    """Checks the key of a request and names the tenant it belongs to."""
+    """
+    Checks the key of a request and names the tenant it belongs to.
 
-    def __init__(self, api_key: str | None, admin_key: str | None) -> None:
+    State: the secrets, the ring of keys as the file had it last, what is left to each key, and who guessed wrong.
+    """
+
+    def __init__(self, api_key: str | None, admin_key: str | None, ring: Keyring | None = None) -> None:
         self._api_key = api_key
         self._admin_key = admin_key
+        self._ring = ring
+        self._revoked: set[str] = set()
+        self._allowances = Allowances()
+        self._callers, self._admins = Lockout(), Lockout()
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -28,25 +46,85 @@ class Keys:
         self.require(request)
         return await handler(request)
 
+    async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell the caller of a limited key what is left (a signal: it runs before headers are sent)."""
+        if TENANT in request:
+            response.headers.update(self._allowances.of(request[TENANT]).headers(time.monotonic()))
+
     def require(self, request: web.Request) -> None:
-        """Name the tenant; raises Unauthorized or Forbidden."""
+        """Name the tenant; raises Unauthorized or Forbidden, or RateLimited where too many wrong keys came from."""
         resource = request.match_info.route.resource
         path = (resource.canonical if resource else "").rstrip("/") or "/"
+        given = given_key(request)
         if path.startswith("/admin"):
-            self._check_admin(request)
-        elif path not in PUBLIC and not self.is_known(request):
-            raise Unauthorized
-        request[TENANT] = tenant_of(given_key(request))
+            self._check_admin(given, request.remote or "")
+            request[TENANT] = tenant_of(given)
+        elif path in PUBLIC:
+            request[TENANT] = ""
+        else:
+            request[TENANT] = self.tenant(given, request.remote or "")
 
     def is_known(self, request: web.Request) -> bool:
-        """Whether the caller's key came with the request, or none is asked for."""
-        return self._api_key is None or _same(given_key(request), self._api_key)
+        """Whether the caller's key came with the request, or none is asked for; raises RateLimited."""
+        try:
+            self.tenant(given_key(request), request.remote or "")
+        except Unauthorized:
+            return False
+        return True
 
-    def _check_admin(self, request: web.Request) -> None:
+    def tenant(self, given: str, address: str) -> str:
+        """Whose key this is, sent from that address; raises Unauthorized or RateLimited."""
+        if self._api_key is None and self._ring is None:
+            return tenant_of(given)
+        record = self._ring.find(given, datetime.now(UTC)) if self._ring is not None else None
+        if record is not None:
+            return record.id
+        _guard(self._callers, given, self._api_key, address)
+        return tenant_of(given)
+
+    def name_of(self, tenant: str) -> str:
+        """The name of a tenant's key, for the audit log."""
+        record = self._ring.with_id(tenant) if self._ring is not None else None
+        return record.name if record is not None else ""
+
+    def tenant_named(self, name: str) -> str | None:
+        """The tenant of the key with this name, for doors whose callers can send no key; None if there is none."""
+        record = self._ring.named(name) if self._ring is not None else None
+        return record.id if record is not None and not record.is_expired(datetime.now(UTC)) else None
+
+    def allowance(self, tenant: str) -> Allowance:
+        """What is left to a tenant; raises Unauthorized if its key was good once and is not any more."""
+        record = self._ring.with_id(tenant) if self._ring is not None else None
+        if tenant in self._revoked or (record is not None and record.is_expired(datetime.now(UTC))):
+            raise Unauthorized
+        return self._allowances.of(tenant)
+
+    def replace(self, ring: Keyring) -> None:
+        """Other keys from now on; what the keys that stay have used stays used."""
+        before = {record.id for record in self._ring.records} if self._ring is not None else set()
+        limits = {record.id: record.limits for record in ring.records}
+        self._revoked = (self._revoked | before) - set(limits)
+        self._ring = ring
+        self._allowances.replace(limits, time.monotonic())
+
+    def _check_admin(self, given: str, address: str) -> None:
         if self._admin_key is None:
             raise Forbidden("/admin is closed: no ADMIN_KEY is set.")
-        if not _same(given_key(request), self._admin_key):
-            raise Unauthorized
+        _guard(self._admins, given, self._admin_key, address)
+
+
+def _guard(lockout: Lockout, given: str, wanted: str | None, address: str) -> None:
+    """Return if the secret is the right one. Nothing is compared while its address is shut."""
+    now = time.monotonic()
+    wait_s = lockout.shut_for_s(address, now)
+    if wait_s > 0:
+        raise RateLimited("Too many wrong keys came from this address.", retry_after_s=wait_s)
+    if wanted is not None and _same(given, wanted):
+        lockout.right(address)
+        return
+    if given and lockout.wrong(address, now):
+        logger.warning("too many wrong keys; the address is shut for a while", extra={"address": address})
+    raise Unauthorized
 
 
 def given_key(request: web.Request) -> str:
@@ -56,7 +134,7 @@ def given_key(request: web.Request) -> str:
 
 
 def tenant_of(key: str) -> str:
-    """A name for the key's owner that does not tell the key."""
+    """A name for the owner of a key that is in no file; it does not tell the key."""
     return hashlib.sha256(_bytes(key)).hexdigest()[:8] if key else ""
 
 
