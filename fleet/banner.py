@@ -45,7 +45,7 @@ class Banner:
         for what, path in (
             ("try it", "/"),
             ("status", "/lb-status"),
-            ("API", "/v1  (OpenAI's; any key)" if fleet.api_key is None else "/v1  (OpenAI's; key: API_KEY)"),
+            ("API", f"/v1  (OpenAI's; {fleet.callers_key})"),
             ("metrics", "/metrics"),
         ):
             console.print(f"  {what:<9}{fleet.url}{path}", markup=False)

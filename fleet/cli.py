@@ -31,6 +31,7 @@ COMMANDS = {
     "up": Command("fleet.up", "a router and N workers on this machine, until Ctrl-C", "worker,router"),
     "router": Command("router.__main__", "one router process: the door and the queue", "router"),
     "worker": Command("worker.__main__", "one worker process: one model", "worker"),
+    "keys": Command("router.keys_command", "add, list and revoke callers' keys, each with limits of its own", "router"),
     "status": Command("fleet.status", "what a running fleet is doing, as a table"),
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
     "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),

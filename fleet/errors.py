@@ -67,7 +67,7 @@ class FleetError(Exception):
         """Retry-After in whole seconds 1..60 and the same in ms, where trying again can help."""
         headers = {}
         if self.retry_after_s is not None:
-            seconds = min(RETRY_AFTER_MAX_S, max(RETRY_AFTER_MIN_S, math.ceil(self.retry_after_s)))
+            seconds = math.ceil(min(RETRY_AFTER_MAX_S, max(RETRY_AFTER_MIN_S, self.retry_after_s)))
             headers["Retry-After"] = str(seconds)
             headers["retry-after-ms"] = str(seconds * 1000)
         if self.should_retry is not None:

@@ -1,6 +1,7 @@
 """What `up` starts: its settings -> the command, environment and cores of every child. Decides, starts nothing."""
 
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ class FleetPlan:
     url: str
     model: str
     threads: int
-    api_key: str | None
+    api_key: str | None  # that `up` itself sends
+    callers_key: str  # what callers are to send, in words
 
     @property
     def hears_digits_only(self) -> bool:
@@ -79,11 +81,14 @@ def plan(
     )
     urls = ",".join(f"http://127.0.0.1:{port}" for port in ports.workers)
     url = f"http://{_reachable(wanted.host)}:{ports.router}"
+    api_key, callers_key = _keys(inherited)
     router = ChildSpec(
         name="router",
         command=_python("router", "--workers", urls, "--port", str(ports.router)),
         ready_url=f"{url}/readyz",
-        environ=inherited | {"HOST": wanted.host, "WYOMING_PORT": str(wanted.wyoming)},
+        environ=inherited
+        | {"HOST": wanted.host, "WYOMING_PORT": str(wanted.wyoming)}
+        | ({"API_KEY": api_key} if api_key else {}),
     )
     return FleetPlan(
         router=router,
@@ -91,8 +96,18 @@ def plan(
         url=url,
         model=wanted.model,
         threads=threads,
-        api_key=environ.get("API_KEY") or None,
+        api_key=api_key,
+        callers_key=callers_key,
     )
+
+
+def _keys(environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """The key that `up` sends its sample with, and what callers send. A file of keys has none that `up` could know."""
+    if environ.get("API_KEY"):
+        return environ["API_KEY"], "key: API_KEY"
+    if environ.get("API_KEYS_FILE"):
+        return secrets.token_urlsafe(32), "keys: whisper-fleet keys"
+    return None, "any key"
 
 
 def usable_cores() -> tuple[int, ...]:

@@ -62,7 +62,12 @@ async def name_request(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request id on every answer, streamed ones included (a signal: it runs before headers are sent)."""
+    """
+    What every answer carries, streamed ones included (a signal: it runs before headers are sent).
+
+    The request's id; and that no browser may take a transcript for a page, whatever somebody dictated.
+    """
+    response.headers["X-Content-Type-Options"] = "nosniff"
     if ID_KEY in request:
         response.headers[REQUEST_ID] = request[ID_KEY]
 

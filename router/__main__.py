@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return serve.EXIT_STARTUP
-    log.set_up(settings.log_level, settings.log_format)
+    log.set_up(settings.log_level, settings.log_format, secrets=settings.secrets)
     return serve.run(
         lambda: RouterService(settings),
         host=settings.host,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from fleet.errors import RETRY_AFTER_MAX_S, RateLimited
 from router.bucket import Bucket
-from router.limits import DAY_S, Limits
+from router.limits import DAY_S, UNLIMITED, Limits
 
 CONCURRENCY_RETRY_S = 1.0  # nobody knows when one of the key's own requests ends
 
@@ -47,6 +47,8 @@ class Quota:
 
     def charge(self, audio_s: float, now: float) -> None:
         """So much was transcribed."""
+        if audio_s <= 0:
+            return
         if now >= self._ends_at:
             self._used_ms, self._ends_at = 0, now + DAY_S
         self._used_ms += round(audio_s * 1000)
@@ -66,7 +68,7 @@ class Grant:
         if self._quota is None:
             return
         if audio_s > self._quota.left_s(now):
-            raise over_quota(self._quota, self._words, now)
+            raise over_quota(self._quota, self._words, now, audio_s)
         self._held_ms = round(audio_s * 1000)
         self._quota.hold(self._held_ms)
 
@@ -87,7 +89,7 @@ class Allowance:
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.running = 0
-        self._limits = Limits()
+        self._limits = UNLIMITED
         self._bucket: Bucket | None = None
         self._quota: Quota | None = None
         self.change(limits, now)
@@ -159,7 +161,7 @@ class Allowances:
 
     def __init__(self) -> None:
         self._by_tenant: dict[str, Allowance] = {}
-        self._unlimited = Allowance(Limits(), 0.0)
+        self._unlimited = Allowance(UNLIMITED, 0.0)
 
     def of(self, tenant: str) -> Allowance:
         """What is left to a tenant."""
@@ -174,9 +176,9 @@ class Allowances:
         self._by_tenant = kept
 
 
-def over_quota(quota: Quota, words: str, now: float) -> RateLimited:
-    """The refusal of more audio."""
-    wait_s = quota.ends_in_s(now)
+def over_quota(quota: Quota, words: str, now: float, audio_s: float = 0.0) -> RateLimited:
+    """The refusal of so much more audio."""
+    wait_s = quota.ends_in_s(now) if audio_s <= quota.limit_s else math.inf
     message = f"This key has a limit of {words}, and less than this clip is left."
     return RateLimited(message, code="quota_exceeded", retry_after_s=wait_s, should_retry=_may_retry(wait_s))
 

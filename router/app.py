@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -14,16 +15,20 @@ import aiohttp
 from aiohttp import web
 
 from fleet import web as fleet_web
+from fleet.serve import StartupError
 from router.admin import Admin
 from router.admission import Admission
 from router.api import Api
 from router.assign import Assigner
 from router.attempt import Attempts, Outcome
+from router.audit import Audit
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
 from router.ejection import Ejection
 from router.intake import Intake
 from router.job import Job
+from router.key_file import KeyFile, KeyFileError
+from router.key_watch import KeyWatch
 from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
@@ -75,16 +80,19 @@ class RouterService:
             spool=self.spool,
             ticket=self._ticket,
         )
-        self._keys = Keys(settings.api_key, settings.admin_key)
+        self.keys = Keys(settings.api_key, settings.admin_key)
+        self._key_watch = self._build_key_watch()
+        self._audit = self._build_audit()
         self.app = fleet_web.finish(web.Application(client_max_size=0))
-        self.app.middlewares.append(self._keys.check)
-        self.app.cleanup_ctx.append(self._with_session)
+        self.app.middlewares.append(self.keys.check)
+        self.app.on_response_prepare.append(self.keys.stamp)
+        self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
         self.intake = self._build_intake()
         self._build_api().add_routes(self.app.router)
         self._trend = Trend()
-        Pages(self.status, self._trend, self._keys).add_routes(self.app.router)
+        Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
         Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
 
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
@@ -100,7 +108,10 @@ class RouterService:
             on_change=self.dispatcher.assign,
             rng=self._rng,
         )
-        return [self._discovery.loop(), probe.loop(), self._watch_lag(), self._watch_trend()]
+        watches = [self._watch_lag(), self._watch_trend()]
+        if self._key_watch is not None:
+            watches.append(self._key_watch.loop())
+        return [self._discovery.loop(), probe.loop(), *watches]
 
     async def drain(self) -> None:
         """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
@@ -129,6 +140,26 @@ class RouterService:
             failures_limit=settings.eject_failures, base_s=settings.eject_base_s, max_s=settings.eject_max_s
         )
 
+    def _build_key_watch(self) -> KeyWatch | None:
+        if self._settings.api_keys_file is None:
+            return None
+        file = KeyFile.at(self._settings.api_keys_file, self._settings.api_keys_pepper_file)
+        watch = KeyWatch(file, self.keys.replace)
+        try:
+            watch.start()
+        except KeyFileError as error:
+            raise StartupError(f"{error} Make keys with: whisper-fleet keys add --name NAME (API_KEYS_FILE)") from error
+        return watch
+
+    def _build_audit(self) -> Audit | None:
+        if self._settings.audit_log is None:
+            return None
+        try:
+            return Audit.at(self._settings.audit_log)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise StartupError(f"{self._settings.audit_log} cannot be written: {reason} (AUDIT_LOG)") from error
+
     def _build_dispatcher(self) -> Dispatcher:
         settings = self._settings
         attempts = Attempts(
@@ -149,18 +180,20 @@ class RouterService:
         return Intake(
             self._settings,
             self.dispatcher,
+            keys=self.keys,
             offer=self._offer,
             spool=self.spool,
             ledger=self._ledger,
             metrics=self._metrics,
             status=self.status,
+            audit=self._audit,
         )
 
     def _build_api(self) -> Api:
         return Api(
             self._settings,
             self.intake,
-            keys=self._keys,
+            keys=self.keys,
             floor=self.floor,
             offer=self._offer,
             metrics=self._metrics,
@@ -174,6 +207,11 @@ class RouterService:
         client = aiohttp.ClientSession(connector=connector, auto_decompress=False, headers=headers)
         async with client as self._session.client:
             yield
+
+    async def _with_audit(self, _: web.Application) -> AsyncIterator[None]:
+        yield
+        if self._audit is not None:
+            self._audit.close()
 
     def _on_known(self, urls: list[str]) -> None:
         self.floor.pool.set_known(urls, time.monotonic())

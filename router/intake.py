@@ -18,10 +18,12 @@ from urllib.parse import parse_qsl
 from fleet.errors import FleetError, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
 from router.admission import Ask
+from router.audit import Audit
 from router.caller import Caller
 from router.dispatch import Dispatcher
 from router.estimate import Estimator
 from router.job import Job, Reply
+from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
 from router.offer import Offer
@@ -42,13 +44,16 @@ class Intake:
         settings: RouterSettings,
         dispatcher: Dispatcher,
         *,
+        keys: Keys,
         offer: Offer,
         spool: SpoolBudget,
         ledger: Ledger,
         metrics: Metrics,
         status: Status,
+        audit: Audit | None = None,
     ) -> None:
         self._settings = settings
+        self._keys = keys
         self._dispatcher = dispatcher
         self._admission = dispatcher.floor.admission
         self._offer = offer
@@ -57,6 +62,7 @@ class Intake:
         self._ledger = ledger
         self._metrics = metrics
         self._status = status
+        self._audit = audit
 
     async def serve(self, caller: Caller, body: Body, reply: Reply) -> None:
         """
@@ -66,18 +72,15 @@ class Intake:
         """
         with self._noted(caller) as story:
             self.check(caller, body)
-            async with Spool(self._spool) as spool:
-                limit = self._settings.max_upload_bytes
-                upload = await receive(body, spool, body_bytes_max=limit, on_bytes=self._received)
-                story.job = job = self._job(caller, body, upload)
-                await self._dispatcher.serve(job, reply)
-                if job.decoded_s:
-                    self._estimator.learn(upload.head, upload.file.size_bytes, job.decoded_s)
-                story.answered(reply.status)
+            allowance = self._keys.allowance(caller.tenant)
+            with allowance.request(time.monotonic()) as story.grant:
+                await self._served(caller, body, reply, story)
 
     def check(self, caller: Caller, body: Body) -> None:
         """Refuse by the head alone whatever can be refused: nobody uploads in vain."""
         check_head(body, body_bytes_max=self._settings.max_upload_bytes)
+        if (refused := self._keys.allowance(caller.tenant).refusal(time.monotonic())) is not None:
+            raise refused
         if self._status.state == "draining":
             raise Unavailable("This router is shutting down.", code="draining", retry_after_s=1)
         if not self._spool.has_room(body.size_bytes):
@@ -90,6 +93,18 @@ class Intake:
             tenant=caller.tenant,
         )
         self._admission.check(ask, time.monotonic())
+
+    async def _served(self, caller: Caller, body: Body, reply: Reply, story: Story) -> None:
+        async with Spool(self._spool) as spool:
+            limit = self._settings.max_upload_bytes
+            upload = await receive(body, spool, body_bytes_max=limit, on_bytes=self._received)
+            story.job = job = self._job(caller, body, upload)
+            if story.grant is not None:
+                story.grant.expect(job.audio_s, time.monotonic())
+            await self._dispatcher.serve(job, reply)
+            if job.decoded_s:
+                self._estimator.learn(upload.head, upload.file.size_bytes, job.decoded_s)
+            story.answered(reply.status)
 
     def _job(self, caller: Caller, body: Body, upload: Upload) -> Job:
         wanted = self._read(body, upload)
@@ -139,12 +154,17 @@ class Intake:
             asyncio.get_running_loop().call_soon(self._note, caller, story)  # once the answer is on its way
 
     def _note(self, caller: Caller, story: Story) -> None:
-        finished = story.finished(time.monotonic(), tenant=caller.tenant)
+        now = time.monotonic()
+        finished = story.finished(now, tenant=caller.tenant)
+        if story.grant is not None:
+            story.grant.charge(finished.charged_s, now)
         self._ledger.note(finished)
         self._metrics.finished(finished)
         if story.error is not None and finished.attempts == 0:
             self._metrics.rejected(story.error.code, story.error.retry_after_s)
         access.info("%s %d", caller.door, finished.status, extra=finished.for_log())
+        if self._audit is not None:
+            self._audit.note(caller, self._keys.name_of(caller.tenant), finished)
 
     def _received(self, size_bytes: int) -> None:
         self._ledger.bytes_in += size_bytes

@@ -126,7 +126,7 @@ class KeyFile:
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path)
+            Path(name).replace(self.path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

@@ -19,10 +19,10 @@ logger = logging.getLogger("router.keys")
 class KeyWatch:
     """Looks at the file again and again. State: the stamp of what was read last, and for how long it has been bad."""
 
-    def __init__(self, file: KeyFile, on_keys: Callable[[Keyring], None], *, interval_s: float = INTERVAL_S) -> None:
+    def __init__(self, file: KeyFile, on_keys: Callable[[Keyring], None], *, interval_s: float | None = None) -> None:
         self._file = file
         self._on_keys = on_keys
-        self._interval_s = interval_s
+        self._interval_s = INTERVAL_S if interval_s is None else interval_s
         self._stamp: Stamp | None = None
         self._bad_for_s: float | None = None
 

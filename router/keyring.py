@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from router.limits import LimitError, Limits
+from router.limits import UNLIMITED, LimitError, Limits
 
 PREFIX = "sk-wf-"
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are mistaken for another
@@ -41,7 +41,7 @@ class KeyRecord:
     digest: str = field(repr=False)
     created_at: datetime
     expires_at: datetime | None = None
-    limits: Limits = Limits()
+    limits: Limits = UNLIMITED
 
     def __post_init__(self) -> None:
         if not re.fullmatch(f"[{ID_LETTERS}]{{{ID_LENGTH}}}", self.id):
@@ -88,7 +88,7 @@ class KeyRecord:
 
 
 def issue(
-    name: str, pepper: bytes, now: datetime, *, limits: Limits = Limits(), expires_at: datetime | None = None
+    name: str, pepper: bytes, now: datetime, *, limits: Limits = UNLIMITED, expires_at: datetime | None = None
 ) -> tuple[str, KeyRecord]:
     """A new key, to be shown once, and the record that is kept of it; raises RecordError for a name that is none."""
     key_id = "".join(secrets.choice(ID_LETTERS) for _ in range(ID_LENGTH))

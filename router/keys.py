@@ -57,7 +57,7 @@ class Keys:
         path = (resource.canonical if resource else "").rstrip("/") or "/"
         given = given_key(request)
         if path.startswith("/admin"):
-            self._check_admin(given, request.remote or "")
+            self.check_admin(given, request.remote or "")
             request[TENANT] = tenant_of(given)
         elif path in PUBLIC:
             request[TENANT] = ""
@@ -107,7 +107,8 @@ class Keys:
         self._ring = ring
         self._allowances.replace(limits, time.monotonic())
 
-    def _check_admin(self, given: str, address: str) -> None:
+    def check_admin(self, given: str, address: str) -> None:
+        """Return if this is the admin's key, sent from that address; raises Forbidden, Unauthorized or RateLimited."""
         if self._admin_key is None:
             raise Forbidden("/admin is closed: no ADMIN_KEY is set.")
         _guard(self._admins, given, self._admin_key, address)

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pepper-file",
         default=os.environ.get("API_KEYS_PEPPER_FILE"),
-        help="the secret that the HMACs are made with (default: API_KEYS_PEPPER_FILE, else FILE.pepper, made if needed)",
+        help="secret that the HMACs are made with (default: API_KEYS_PEPPER_FILE, else FILE.pepper, made if needed)",
     )
     actions = parser.add_subparsers(dest="action", metavar="add|list|revoke")
     parser.set_defaults(action="list")

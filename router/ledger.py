@@ -29,6 +29,17 @@ class Finished:
     key_class: str
     stages: Stages
 
+    @property
+    def charged_s(self) -> float:
+        """
+        Seconds of audio that count against the key's quota.
+
+        All of it for an answer that a worker gave, and for one that its caller no longer waited for, or leaving early
+        would be a way to transcribe for nothing. None for what failed, and for what no worker was asked to do.
+        """
+        counts = self.attempts > 0 and self.code in ("ok", "client_closed", "deadline_exceeded")
+        return self.audio_s if counts else 0.0
+
     def for_log(self) -> dict[str, Any]:
         """The access line's fields; never text or audio."""
         return {

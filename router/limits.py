@@ -31,9 +31,10 @@ class Limits:
             raise LimitError("requests and per_s belong together.")
         for one in fields(self):
             value = getattr(self, one.name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            kinds: tuple[type, ...] = (int, float) if one.name == "audio_s_per_day" else (int,)
+            is_number = isinstance(value, kinds) and not isinstance(value, bool)
             if value is not None and not (is_number and 0 < value < math.inf):
-                raise LimitError(f"{one.name} must be a number above zero.")
+                raise LimitError(f"{one.name} must be a {'' if float in kinds else 'whole '}number above zero.")
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.rate_words, self.concurrency_words, self.audio_words))) or "no limits"
@@ -64,6 +65,9 @@ class Limits:
         if not isinstance(value, dict) or not set(value) <= {one.name for one in fields(cls)}:
             raise LimitError(f"limits must be an object with some of {', '.join(one.name for one in fields(cls))}.")
         return cls(**value)
+
+
+UNLIMITED = Limits()
 
 
 def parse_rate(text: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ ADDRESSES_KEPT = 4096  # the least recent is forgotten; who has more addresses t
 
 
 class Lockout:
-    """State: for each address that sent wrong keys how many it may still send; the addresses that sent the right one."""
+    """State: how many wrong keys each address may still send; the addresses that sent the right one."""
 
     def __init__(self) -> None:
         self._wrong: OrderedDict[str, Bucket] = OrderedDict()

@@ -6,6 +6,7 @@ from fleet.connection import ConnectionLimits
 from fleet.settings import SettingError, setting
 
 LOOPBACK = ("127.", "localhost", "::1")
+PLACEHOLDERS = frozenset(["", "admin", "apikey", "api-key", "changeme", "change-me", "password", "secret", "whisper"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,14 @@ class RouterSettings:
     connect_timeout_s: float = setting(2, "connecting to a worker", unit="s", least=0.05)
 
     api_key: str | None = setting(None, "the key that callers must send; unset: open on loopback")
+    api_keys_file: str | None = setting(None, "file of keys with limits of their own: whisper-fleet keys")
+    api_keys_pepper_file: str | None = setting(
+        None, "secret that the file's keys are checked with; unset: API_KEYS_FILE with .pepper at the end"
+    )
     admin_key: str | None = setting(None, "the key for /admin; unset: /admin is closed")
+    audit_log: str | None = setting(
+        None, "file for a JSON line about each request: whose key, when, how much audio, how it ended; - is stdout"
+    )
     worker_token: str | None = setting(None, "secret that the workers ask for, the same on both sides")
     allow_open: bool = setting(False, "serve without keys on an address that others can reach")
     strict_fields: bool = setting(False, "refuse unknown fields and combinations that OpenAI refuses")
@@ -75,13 +83,27 @@ class RouterSettings:
 
     def check(self) -> None:
         """Raise SettingError for settings that cannot be meant together."""
-        if self.api_key is None and not self.allow_open and not self.host.startswith(LOOPBACK):
+        is_public = not self.host.startswith(LOOPBACK)
+        if is_public and not self.has_keys and not self.allow_open:
             raise SettingError(
                 f"HOST={self.host} can be reached by others and no key is set: "
-                "set API_KEY, or ALLOW_OPEN=true to serve without keys."
+                "set API_KEY or API_KEYS_FILE, or ALLOW_OPEN=true to serve without keys."
             )
+        for name, key in (("API_KEY", self.api_key), ("ADMIN_KEY", self.admin_key)):
+            if is_public and key is not None and key.lower() in PLACEHOLDERS:
+                raise SettingError(f"HOST={self.host} can be reached by others and {name} is what everybody guesses.")
         if not self.workers:
             raise SettingError("WORKERS is empty: give worker URLs, comma-separated, or dns://NAME:PORT.")
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """What no log line may hold."""
+        return self.api_key, self.admin_key, self.worker_token
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether callers must send a key."""
+        return self.api_key is not None or self.api_keys_file is not None
 
     @property
     def max_upload_bytes(self) -> int:

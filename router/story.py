@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fleet.errors import FleetError
 from fleet.stages import Stages
+from router.allowance import Grant
 from router.job import Job
 from router.ledger import Finished
 
@@ -21,6 +22,7 @@ class Story:
     status: int = 500
     code: str = "internal_error"
     error: FleetError | None = None
+    grant: Grant | None = None  # of its key's allowance, once it has one
 
     def answered(self, status: int) -> None:
         """A worker's answer was passed on."""

@@ -52,3 +52,25 @@ def test_traceback_stays_in_one_json_line():
 def test_what_json_cannot_hold_is_text():
     """An odd extra does not lose the line."""
     assert json.loads(log.JsonFormatter().format(record(path={1, 2})))["path"] == "{1, 2}"
+
+
+def test_keys_are_struck_out_wherever_they_stand():
+    """In messages, extras and tracebacks, whoever logs them; secrets too, however JSON spells them."""
+    key = "sk-wf-abcdefgh-0123456789012345678901234567890123456789012"
+    hidden_as_is = 'worker"tökén'
+    try:
+        raise ValueError(f"Bearer {key}")
+    except ValueError:
+        trouble = sys.exc_info()
+    for inner in (log.JsonFormatter(), log.TextFormatter()):
+        discreet = log.Discreet(inner, [hidden_as_is, None, "", "ready"])
+        given = record(
+            f"token={hidden_as_is}", exc_info=trouble, url=f"/?api_key={key}", header="Authorization: Bearer abc"
+        )
+        line = discreet.format(given)
+        assert line.count(log.STRUCK_OUT) >= 4
+        for hidden in ("abcdefgh", "0123456789", "token=w", "kén", "Bearer abc"):
+            assert hidden not in line
+        assert discreet.format(record("ready, disk-whatever-long, task-number-5")) == inner.format(
+            record("ready, disk-whatever-long, task-number-5")
+        )

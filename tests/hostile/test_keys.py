@@ -3,10 +3,16 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.router.scripted import ScriptedFleet, scripted_fleet
+from router.key_file import KeyFile
+from router.limits import UNLIMITED
+from router.lockout import WRONG_AT_ONCE
+from tests.router.scripted import ScriptedFleet, scripted_fleet, until
 
 USER, ADMIN = "sk-canary-user", "sk-canary-admin"
 
@@ -108,3 +114,92 @@ async def test_k04_neither_keys_nor_speech_are_logged(fleet: ScriptedFleet, capl
     for line in shown:
         text = f"{line.getMessage()} {vars(line)}".replace("'worker': 'spoken-canary'", "")
         assert "canary" not in text
+
+
+async def test_k01_revoked_and_expired_keys_are_wrong_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same 401 as for one that never was; a good key of the same file is good."""
+    monkeypatch.setattr("router.key_watch.INTERVAL_S", 0.05)
+    file, now = KeyFile.at(str(tmp_path / "keys.json")), datetime.now(UTC)
+    good, _ = file.add("good", UNLIMITED, now=now, expires_at=None)
+    revoked, _ = file.add("revoked", UNLIMITED, now=now, expires_at=None)
+    expired, _ = file.add("expired", UNLIMITED, now=now, expires_at=now + timedelta(microseconds=1))
+    async with scripted_fleet(1, api_keys_file=str(file.path)) as fleet:
+        assert (await fleet.transcribe(header_Authorization=f"Bearer {revoked}"))[0] == 200
+        file.revoke("revoked")
+        await until(lambda: fleet.service.keys.tenant_named("revoked") is None)
+        refusals = set()
+        for key in (revoked, expired, "never-was", f"{good} {good}"):
+            status, _, answer = await fleet.transcribe(header_Authorization=f"Bearer {key}")
+            refusals.add((status, str(answer)))
+        assert {status for status, _ in refusals} == {401}
+        assert len(refusals) == 1
+        assert (await fleet.transcribe(header_Authorization=f"Bearer {good}"))[0] == 200
+        assert fleet.workers[0].requests == 2
+
+
+async def test_k05_guessing_is_slowed_down_for_who_guesses(fleet: ScriptedFleet):
+    """429 after twenty wrong keys, for the right one too; from another address everything is as ever."""
+    url = f"{fleet.url}/v1/models"
+    for _ in range(WRONG_AT_ONCE):
+        async with fleet.client.get(url, headers={"X-API-Key": "wrong"}) as response:
+            assert response.status == 401
+    for key in ("wrong", USER):
+        async with fleet.client.get(url, headers={"X-API-Key": key}) as response:
+            assert response.status == 429
+            assert (await response.json())["error"]["code"] == "rate_limit_exceeded"
+            assert 1 <= int(response.headers["Retry-After"]) <= 3
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere:
+        for key, status in ((USER, 200), ("wrong", 401)):
+            async with elsewhere.get(url, headers={"X-API-Key": key}) as response:
+                assert response.status == status
+        async with elsewhere.get(f"{fleet.url}/health") as response:
+            assert response.status == 200
+
+
+async def test_k13_no_browser_takes_a_transcript_for_a_page(fleet: ScriptedFleet):
+    """Whatever was dictated: errors, texts and pages all say what they are, and that nothing is to be sniffed."""
+    for path in ("/v1/models", "/health", "/nowhere", "/", "/metrics"):
+        async with fleet.client.get(fleet.url + path, headers={"X-API-Key": USER}) as response:
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+    _, headers, _ = await fleet.transcribe(header_Authorization=f"Bearer {USER}")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_k17_what_callers_send_makes_no_series(fleet: ScriptedFleet):
+    """Hundreds of models, languages and paths leave /metrics with as many series as one of each did."""
+
+    async def series() -> int:
+        async with fleet.client.get(f"{fleet.url}/metrics") as response:
+            return sum(not line.startswith("#") for line in (await response.text()).splitlines())
+
+    async def ask(number: int) -> None:
+        bearer = {"header_Authorization": f"Bearer {USER}"}
+        assert (await fleet.transcribe(model=f"canary{number}", **bearer))[0] == 404
+        assert (await fleet.transcribe(language=f"canary{number}", **bearer))[0] == 400
+        await (await fleet.client.get(f"{fleet.url}/canary{number}")).read()
+
+    await ask(0)
+    before = await series()
+    for number in range(1, 100):
+        await ask(number)
+    assert await series() == before
+
+
+async def test_s10_a_bad_file_of_keys_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Keys stay good, connections open; a key that is added when the file is good again is good too."""
+    monkeypatch.setattr("router.key_watch.INTERVAL_S", 0.05)
+    file, now = KeyFile.at(str(tmp_path / "keys.json")), datetime.now(UTC)
+    key, _ = file.add("crm", UNLIMITED, now=now, expires_at=None)
+    async with scripted_fleet(1, api_keys_file=str(file.path)) as fleet:
+        good = file.path.read_bytes()
+        for bad in (b"", good[:-20], b"[]"):
+            caplog.clear()
+            file.path.write_bytes(bad)
+            await until(lambda: any("stay in force" in line.message for line in caplog.records))
+            assert (await fleet.transcribe(header_Authorization=f"Bearer {key}"))[0] == 200
+        file.path.write_bytes(good)
+        added, _ = file.add("kiosk", UNLIMITED, now=now, expires_at=None)
+        await until(lambda: fleet.service.keys.tenant_named("kiosk"))
+        assert (await fleet.transcribe(header_Authorization=f"Bearer {added}"))[0] == 200

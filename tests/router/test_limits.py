@@ -50,7 +50,8 @@ def test_a_file_gives_back_what_was_written(limits):
 @pytest.mark.parametrize(
     "value",
     [None, [], {"rate": 1}, {"requests": 1}, {"concurrency": 0}, {"concurrency": "8"}, {"concurrency": True},
-     {"audio_s_per_day": float("nan")}, {"audio_s_per_day": -1}, {"audio_s_per_day": float("inf")}],
+     {"concurrency": 1.5}, {"audio_s_per_day": float("nan")}, {"audio_s_per_day": -1},
+     {"audio_s_per_day": float("inf")}],
 )  # fmt: skip
 def test_what_is_mistyped_is_refused(value):
     """Never taken for no limit."""

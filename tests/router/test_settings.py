@@ -20,7 +20,19 @@ def test_an_open_address_needs_a_key_or_an_explicit_word():
         load(RouterSettings, environ).check()
 
     load(RouterSettings, environ | {"API_KEY": "k"}).check()
+    load(RouterSettings, environ | {"API_KEYS_FILE": "keys.json"}).check()
     load(RouterSettings, environ | {"ALLOW_OPEN": "true"}).check()
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
+def test_a_key_that_everybody_guesses_is_none(name):
+    """
+    Not on an address that others reach; on loopback it may be what it wants.
+    """
+    environ = {"WORKERS": "http://w1:1", "API_KEY": "long and random", name: "ChangeMe"}
+    with pytest.raises(SettingError, match=name):
+        load(RouterSettings, environ | {"HOST": "0.0.0.0"}).check()
+    load(RouterSettings, environ).check()
 
 
 def test_a_router_without_workers_says_which_setting_is_missing():
