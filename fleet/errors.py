@@ -24,7 +24,7 @@ CODES: dict[int, tuple[str, ...]] = {
     408: ("request_timeout",),
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
-    429: ("rate_limit_exceeded",),
+    429: ("rate_limit_exceeded", "concurrency_limit", "quota_exceeded"),
     500: ("internal_error",),
     502: ("upstream_failed",),
     503: ("overloaded", "no_worker", "draining", "storage_unavailable"),

@@ -72,8 +72,7 @@ class Intake:
         """
         with self._noted(caller) as story:
             self.check(caller, body)
-            allowance = self._keys.allowance(caller.tenant)
-            with allowance.request(time.monotonic()) as story.grant:
+            with self._keys.allowance(caller.tenant).request(time.monotonic()) as story.grant:
                 await self._served(caller, body, reply, story)
 
     def check(self, caller: Caller, body: Body) -> None:

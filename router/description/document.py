@@ -16,8 +16,9 @@ from router.description.schemas import COUNT, SCHEMAS, TEXT, Schema, ref
 ABOUT = """One OpenAI-compatible speech-to-text endpoint over a fleet of Whisper workers.
 
 Every route also answers without `/v1` and with a slash at its end. Every error is OpenAI's envelope with a fixed
-message. A fleet that is full answers 503 with `Retry-After`; 429 is a limit of the caller's own. `X-Request-Id` is on
-every answer: the caller's own, if it sent one."""
+message. A fleet that is full answers 503 with `Retry-After`; 429 is a limit of the caller's own. Answers to
+a limited key say what is left of it in `x-ratelimit-*` headers. `X-Request-Id` is on every answer: the caller's own, if
+it sent one."""
 
 TAGS = {
     "Transcribing": "A clip in, text out.",
@@ -103,7 +104,7 @@ def _parameters_of(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     responses = {str(status): _answer(answer, operation) for status, answer in sorted(operation.answers.items())}
-    refused = {"none": (), "caller": (401,), "admin": (401, 403)}[operation.key]
+    refused = {"none": (), "caller": (401, 429), "admin": (401, 403, 429)}[operation.key]
     for status in sorted({*operation.errors, *refused, *ALWAYS}):
         responses.setdefault(str(status), {"$ref": f"#/components/responses/{_error_name(status)}"})
     return responses
