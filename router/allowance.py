@@ -156,16 +156,18 @@ class Allowance:
         return shown
 
 
+NO_LIMITS = Allowance(UNLIMITED, 0.0)  # of whoever has none, all together
+
+
 class Allowances:
     """The allowance of each limited key. State: those, by tenant; whoever is not among them has no limits."""
 
     def __init__(self) -> None:
         self._by_tenant: dict[str, Allowance] = {}
-        self._unlimited = Allowance(UNLIMITED, 0.0)
 
     def of(self, tenant: str) -> Allowance:
         """What is left to a tenant."""
-        return self._by_tenant.get(tenant, self._unlimited)
+        return self._by_tenant.get(tenant, NO_LIMITS)
 
     def replace(self, limits: Mapping[str, Limits], now: float) -> None:
         """Other limits for whom there are some; the others are forgotten with what they used."""

@@ -24,6 +24,7 @@ class Caller:
     deadline_at: float
     tenant: str = ""
     client_retries: int = 0
+    is_guess: bool = False  # the router's own idea, to be early: it counts against nobody's limits
     trace_headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from fleet.errors import FleetError, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
 from router.admission import Ask
+from router.allowance import NO_LIMITS, Allowance
 from router.audit import Audit
 from router.caller import Caller
 from router.dispatch import Dispatcher
@@ -72,13 +73,13 @@ class Intake:
         """
         with self._noted(caller) as story:
             self.check(caller, body)
-            with self._keys.allowance(caller.tenant).request(time.monotonic()) as story.grant:
+            with self._allowance(caller).request(time.monotonic()) as story.grant:
                 await self._served(caller, body, reply, story)
 
     def check(self, caller: Caller, body: Body) -> None:
         """Refuse by the head alone whatever can be refused: nobody uploads in vain."""
         check_head(body, body_bytes_max=self._settings.max_upload_bytes)
-        if (refused := self._keys.allowance(caller.tenant).refusal(time.monotonic())) is not None:
+        if (refused := self._allowance(caller).refusal(time.monotonic())) is not None:
             raise refused
         if self._status.state == "draining":
             raise Unavailable("This router is shutting down.", code="draining", retry_after_s=1)
@@ -92,6 +93,10 @@ class Intake:
             tenant=caller.tenant,
         )
         self._admission.check(ask, time.monotonic())
+
+    def _allowance(self, caller: Caller) -> Allowance:
+        allowance = self._keys.allowance(caller.tenant)  # also of a guess: its key may have been revoked
+        return NO_LIMITS if caller.is_guess else allowance
 
     async def _served(self, caller: Caller, body: Body, reply: Reply, story: Story) -> None:
         async with Spool(self._spool) as spool:

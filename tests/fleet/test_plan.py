@@ -87,3 +87,12 @@ def test_impossible_wishes(options):
     """Refused before anything starts."""
     with pytest.raises(settings.SettingError):
         planned({}, *options)
+
+
+def test_with_a_file_of_keys_the_fleet_has_one_of_its_own():
+    """`up` knows none of the file, so the router takes a random one too, made at every start; workers see none."""
+    first, second = planned({"API_KEYS_FILE": "keys.json"}), planned({"API_KEYS_FILE": "keys.json"})
+    assert first.api_key == first.router.environ["API_KEY"] != second.api_key
+    assert not any("API_KEY" in worker.environ for worker in first.workers)
+    assert planned({"API_KEYS_FILE": "keys.json", "API_KEY": "chosen"}).api_key == "chosen"
+    assert planned({}).api_key is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -273,7 +274,7 @@ async def test_refused_by_the_head_alone_and_counted_once(file):
 
 async def test_every_door_obeys(file):
     """
-    The limits are the intake's: a caller without HTTP has them by its tenant's name.
+    A caller without HTTP has its limits by its tenant's name; guesses are free, but not for who was revoked.
     """
     bearer(file, requests=1, per_s=3600)
     async with scripted_fleet(1, api_keys_file=str(file.path)) as fleet:
@@ -284,6 +285,11 @@ async def test_every_door_obeys(file):
         await fleet.service.intake.serve(caller, form_of([], b"RIFF"), KeptReply())
         with pytest.raises(RateLimited):
             await fleet.service.intake.serve(caller, form_of([], b"RIFF"), KeptReply())
+        await fleet.service.intake.serve(replace(caller, is_guess=True), form_of([], b"RIFF"), KeptReply())
+        fleet.service.keys.replace(Keyring(PEPPER))
+        for one in (caller, replace(caller, is_guess=True)):
+            with pytest.raises(Unauthorized):
+                await fleet.service.intake.serve(one, form_of([], b"RIFF"), KeptReply())
 
 
 async def test_streams_show_what_is_left_too(file):
