@@ -8,17 +8,18 @@ what a caller sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from fleet import __version__
+from fleet.errors import CODES
 from router.dispatch import Floor
 from router.ejection import Circuit
 from router.ledger import Finished
-from router.retry import RetryBudget
+from router.retry import Failure, RetryBudget
 from router.spool import SpoolBudget
 
 WAIT_BUCKETS_S = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 20, 60, 120)
@@ -28,9 +29,12 @@ CIRCUITS = {Circuit.CLOSED: 0, Circuit.HALF_OPEN: 1, Circuit.OPEN: 2}
 class Series(dict[tuple[str, ...], Counter]):
     """A counter's children by their labels, each looked up once: `labels()` costs several times an increment."""
 
-    def __init__(self, metric: Counter) -> None:
+    def __init__(self, metric: Counter, known: Iterable[tuple[str, ...]] = ()) -> None:
+        """`known` are there from the start, at 0: what first appears at 1 has no increase that a rule could see."""
         super().__init__()
         self._metric = metric
+        for labels in known:
+            self[labels]
 
     def __missing__(self, labels: tuple[str, ...]) -> Counter:
         child = self[labels] = self._metric.labels(*labels)
@@ -49,7 +53,9 @@ class Metrics:
     def __init__(self, floor: Floor, spool: SpoolBudget, budget: RetryBudget) -> None:
         self.registry = CollectorRegistry()
         self._pool = floor.pool
-        self._requests = Series(self._counter("requests", "Requests by status and code.", "code", "reason"))
+        requests = self._counter("requests", "Requests by status and code.", "code", "reason")
+        refusals = [("503", code) for code in CODES[503]]
+        self._requests = Series(requests, [("200", "ok"), ("500", "internal_error"), *refusals])
         self._wait = self._histogram("queue_wait_seconds", "Time from admission to a slot.", WAIT_BUCKETS_S)
         self._latency = self._histogram(
             "request_seconds", "Time from the first byte in to the last out.", WAIT_BUCKETS_S
@@ -57,17 +63,22 @@ class Metrics:
         self._audio = Series(
             self._counter("audio_seconds", "Seconds of audio transcribed, by who did it.", "worker", "key_class")
         )
-        self._rejected = Series(self._counter("rejected", "Requests refused at the door.", "reason"))
+        rejected = self._counter("rejected", "Requests refused at the door.", "reason")
+        self._rejected = Series(rejected, [(code,) for code in CODES[503]])
         self._retry_after = self._histogram("retry_after_seconds", "Retry-After given.", (1, 2, 5, 10, 20, 30, 45, 60))
         self._redispatch = self._counter("redispatch", "Attempts that found the worker busy and went on, at no cost.")
-        self._retries = Series(self._counter("retries", "Failed attempts by how they failed.", "reason"))
+        retries = self._counter("retries", "Failed attempts by how they failed.", "reason")
+        failures = [(failure.name.lower(),) for failure in Failure if failure is not Failure.BUSY]
+        self._retries = Series(retries, failures)
         self._upload = self._counter("upload_bytes", "Bytes of request bodies received.")
-        self._cancels = Series(self._counter("client_cancel", "Requests whose caller hung up.", "phase"))
+        cancels = self._counter("client_cancel", "Requests whose caller hung up.", "phase")
+        self._cancels = Series(cancels, [("waiting",), ("running",)])
         self._attempts = Series(self._counter("worker_requests", "Attempts by worker and status.", "worker", "code"))
         self._estimate = self._histogram(
             "estimate_error_ratio", "Real over estimated seconds of work.", (0.1, 0.25, 0.5, 0.8, 1.25, 2, 4, 10)
         )
         self._lag = self._histogram("loop_lag_seconds", "Lateness of a timer.", (0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 1))
+        ProcessCollector(registry=self.registry)
         self.registry.register(_Gauges(floor, spool, budget))
 
     def attempt(self, worker: str, status: int, failure: str | None, ratio: float | None) -> None:

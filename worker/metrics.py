@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from fleet.stages import Stages
 
@@ -35,6 +35,9 @@ class WorkerMetrics:
             buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self.registry,
         )
+
+        ProcessCollector(registry=self.registry)
+        self._requests.labels("ok")  # there from the start, at 0: what first appears at 1 shows no increase
 
     def ended(self, code: str, stages: Stages, audio_s: float) -> None:
         """A request is over, however it ended; the stages of good ones are the ones that mean something."""
