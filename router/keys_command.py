@@ -90,20 +90,9 @@ def _failed(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="whisper-fleet keys",
-        description="Keys for callers, each with limits of its own. Only an HMAC of each is kept.",
-    )
-    parser.add_argument(
-        "--file",
-        default=os.environ.get("API_KEYS_FILE"),
-        help="where the keys are kept, the router's API_KEYS_FILE (default: that variable)",
-    )
-    parser.add_argument(
-        "--pepper-file",
-        default=os.environ.get("API_KEYS_PEPPER_FILE"),
-        help="secret that the HMACs are made with (default: API_KEYS_PEPPER_FILE, else FILE.pepper, made if needed)",
-    )
+    about = "Keys for callers, each with limits of its own. Only an HMAC of each is kept."
+    parser = argparse.ArgumentParser(prog="whisper-fleet keys", description=about)
+    _add_places(parser, os.environ.get("API_KEYS_FILE"), os.environ.get("API_KEYS_PEPPER_FILE"))
     actions = parser.add_subparsers(dest="action", metavar="add|list|revoke")
     parser.set_defaults(action="list")
     add = actions.add_parser("add", help="make a key, and print it this once")
@@ -112,7 +101,15 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--concurrency", type=int, help="requests at a time (default: no limit)")
     add.add_argument("--audio-hours", metavar="HOURS", help="hours of audio a day, as in 100/day (default: no limit)")
     add.add_argument("--expires", metavar="WHEN", help="a date such as 2027-01-31 (00:00 UTC), or 90d (default: never)")
-    actions.add_parser("list", help="ids, names, limits and dates (the default)")
+    listing = actions.add_parser("list", help="ids, names, limits and dates (the default)")
     revoke = actions.add_parser("revoke", help="make a key useless")
     revoke.add_argument("which", metavar="ID", help="its id or its name, as in the list")
+    for action in (add, listing, revoke):
+        _add_places(action, argparse.SUPPRESS, argparse.SUPPRESS)  # nothing said here leaves what was said before
     return parser
+
+
+def _add_places(parser: argparse.ArgumentParser, file: str | None, pepper_file: str | None) -> None:
+    parser.add_argument("--file", default=file, help="where the keys are kept (default: API_KEYS_FILE)")
+    text = "secret that the HMACs are made with (default: API_KEYS_PEPPER_FILE, else FILE.pepper, made if needed)"
+    parser.add_argument("--pepper-file", metavar="FILE", default=pepper_file, help=text)

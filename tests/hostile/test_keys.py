@@ -1,7 +1,10 @@
 """Who gets in: every route with every kind of key, wrong keys in every shape, and no key or speech in any log."""
 
 import asyncio
+import contextlib
 import logging
+import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +12,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from fleet.errors import RateLimited, Unauthorized
 from router.key_file import KeyFile
+from router.keyring import Keyring, issue
+from router.keys import Keys
 from router.limits import UNLIMITED
-from router.lockout import WRONG_AT_ONCE
+from router.lockout import ADDRESSES_KEPT, WRONG_AT_ONCE
 from tests.router.scripted import ScriptedFleet, scripted_fleet, until
 
 USER, ADMIN = "sk-canary-user", "sk-canary-admin"
@@ -154,6 +160,28 @@ async def test_k05_guessing_is_slowed_down_for_who_guesses(fleet: ScriptedFleet)
                 assert response.status == status
         async with elsewhere.get(f"{fleet.url}/health") as response:
             assert response.status == 200
+
+
+def test_h27_distinct_wrong_keys_cost_little_and_leave_nothing():
+    """From any number of addresses: under 100 us of processor time for each, and memory that stays as it is."""
+    file_keys = Keyring(b"p" * 32, [issue("crm", b"p" * 32, datetime.now(UTC))[1]])
+    keys = Keys(USER, ADMIN)
+    keys.replace(file_keys)
+
+    def knock(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            with contextlib.suppress(Unauthorized, RateLimited):
+                keys.tenant(f"sk-wf-{number:08d}-canary", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+
+    began_s = time.process_time()
+    knock(0, 10_000)
+    assert (time.process_time() - began_s) / 10_000 < 100e-6
+    assert ADDRESSES_KEPT < 10_000  # so the table is full
+    tracemalloc.start()
+    knock(10_000, 10_000)
+    grown_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert grown_bytes < 2_000_000
 
 
 async def test_k13_no_browser_takes_a_transcript_for_a_page(fleet: ScriptedFleet):

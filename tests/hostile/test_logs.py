@@ -45,7 +45,7 @@ async def test_k04_nothing_that_was_said_or_sent_is_logged(tmp_path: Path, sampl
     key, record = file.add("crm", Limits(requests=50, per_s=60), now=datetime.now(UTC), expires_at=None)
     talkative = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "WORKER_TOKEN": TOKEN}
     worker = Service("worker", "--model", "spoken-digits", **talkative)
-    keys = {"API_KEYS_FILE": str(file.path), "ADMIN_KEY": ADMIN, "AUDIT_LOG": str(audit)}
+    keys = {"API_KEYS_FILE": str(file.path), "ADMIN_KEY": ADMIN, "AUDIT_LOG": str(audit), "HEADER_TIMEOUT_S": "1"}
     router = Service("router", "--workers", worker.url, **talkative, **keys)
     async with up(worker, router) as client:
         url, good = f"{router.url}/v1/audio/transcriptions", {"Authorization": f"Bearer {key}"}
@@ -68,6 +68,17 @@ async def test_k04_nothing_that_was_said_or_sent_is_logged(tmp_path: Path, sampl
                 assert response.status in (wanted, 404)
         async with client.get(f"{worker.url}/load", headers={"Authorization": f"Bearer {WRONG}"}) as response:
             assert response.status == 401
+
+        for mangled in (
+            f"GET /{key} HTTP/1.1\r\nHost: a/{key}\r\n\r\n",
+            f"GET / HTTP/1.1\r\nHost: x\r\nX-API-Key : {key}\r\n\r\n",
+            f"{key}\xff\n\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+            writer.write(mangled.encode())
+            async with asyncio.timeout(20):
+                await reader.read(1000)
+            writer.close()
 
         async with asyncio.TaskGroup() as group:
             lost = group.create_task(post(noise(), headers=good | {"X-Request-Timeout": "4"}))

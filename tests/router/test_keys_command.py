@@ -60,6 +60,16 @@ def test_what_cannot_be_done_is_one_sentence(path, capsys, arguments, said):
     assert not path.exists()
 
 
+def test_the_file_may_be_named_before_or_after_what_to_do(path, tmp_path, capsys):
+    """And counts more than the environment."""
+    other = str(tmp_path / "other.json")
+    assert main(["add", "--name", "a", "--file", other]) == 0
+    assert main(["--file", other, "add", "--name", "b"]) == 0
+    assert main(["list", "--file", other]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert not path.exists()
+
+
 def test_without_a_file_it_asks_for_one(monkeypatch, capsys):
     """It guesses no place for secrets."""
     monkeypatch.delenv("API_KEYS_FILE", raising=False)
