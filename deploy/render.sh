@@ -8,11 +8,10 @@ TO=${1:-deploy/kubernetes}
 [ $# -gt 0 ] || "$ROOT/deploy/checks/tools.sh"
 need helm4 "it comes from npm: install Node.js"
 
-copies() { # copies FROM SUFFIX TO
-  rm -rf "$3"
-  compgen -G "$1/*.$2" >/dev/null || return 0
-  mkdir -p "$3"
-  cp "$1"/*."$2" "$3/"
+copies() { # copies TO FILE...
+  rm -rf "$1"
+  mkdir -p "$1"
+  cp "${@:2}" "$1/"
 }
 
 manifest() { # manifest NAME [options]: the namespace first; labels that name helm as the keeper would not be true
@@ -27,8 +26,8 @@ manifest() { # manifest NAME [options]: the namespace first; labels that name he
 }
 
 if [ $# -eq 0 ]; then
-  copies deploy/grafana/dashboards json "$CHART/dashboards"
-  copies deploy/prometheus/rules yml "$CHART/rules"
+  copies "$CHART/dashboards" deploy/grafana/dashboards/*.json
+  copies "$CHART/rules" deploy/prometheus/rules.yml
 fi
 manifest cpu
 manifest gpu --values "$CHART/examples/gpu.yaml"

@@ -159,7 +159,7 @@ class Intake:
 
     def _note(self, caller: Caller, story: Story) -> None:
         now = time.monotonic()
-        finished = story.finished(now, tenant=caller.tenant)
+        finished = story.finished(now, tenant=caller.tenant, key_class=self._keys.class_of(caller.tenant))
         if story.grant is not None:
             story.grant.charge(finished.charged_s, now)
         self._ledger.note(finished)

@@ -36,7 +36,7 @@ class Story:
         """The caller left before the answer."""
         self.status, self.code = CLIENT_CLOSED, "client_closed"
 
-    def finished(self, now: float, *, tenant: str) -> Finished:
+    def finished(self, now: float, *, tenant: str, key_class: str = "none") -> Finished:
         """The record for ledger, metrics and log."""
         job = self.job
         return Finished(
@@ -49,6 +49,6 @@ class Story:
             attempts=job.history.attempts if job else 0,
             worker=job.worker if job else None,
             tenant=tenant,
-            key_class="key" if tenant else "none",
+            key_class=key_class,
             stages=job.stages_at(now) if job else Stages(total_s=now - self.arrived_at),
         )

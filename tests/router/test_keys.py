@@ -307,3 +307,14 @@ async def test_streams_show_what_is_left_too(file):
             gate.release.set()
         assert first.result()[1]["x-ratelimit-remaining-requests"] == "3"
         assert second.result()[1]["x-ratelimit-remaining-requests"] == "3"
+
+
+def test_metrics_learn_the_class_of_a_key_and_not_which():
+    """
+    Three words, whoever calls.
+    """
+    ring, _ = ring_of("crm")
+    assert Keys(None, None).class_of(tenant_of("anything")) == "none"
+    assert Keys("secret", None).class_of(tenant_of("secret")) == "shared"
+    assert Keys("secret", None, ring).class_of(tenant_of("secret")) == "shared"
+    assert Keys(None, None, ring).class_of(ring.records[0].id) == "named"

@@ -77,7 +77,7 @@ async def test_audio_is_counted_by_worker_and_class_of_key():
         families = await scrape(fleet)
 
     audio = {tuple(s.labels.values()): s.value for s in families["stt_router_audio_seconds"].samples if "key" in str(s)}
-    assert audio[("key", "w0")] == 1.0
+    assert audio[("shared", "w0")] == 1.0
 
 
 async def test_series_of_a_worker_that_is_gone_go_with_it():
