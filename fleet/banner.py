@@ -37,7 +37,7 @@ class Banner:
             yield
         self._spinner = None
 
-    def ready(self, fleet: FleetPlan, text: str, took_s: float) -> None:
+    def ready(self, fleet: FleetPlan, text: str, took_s: float, wyoming_port: int | None = None) -> None:
         """The whole fleet works: the proof, and the addresses."""
         console = self._console
         console.print(f'sample    "{text}"  ({took_s * 1000:.0f} ms through the router)', markup=False)
@@ -49,6 +49,9 @@ class Banner:
             ("metrics", "/metrics"),
         ):
             console.print(f"  {what:<9}{fleet.url}{path}", markup=False)
+        if wyoming_port is not None:
+            host = fleet.url.removeprefix("http://").rpartition(":")[0]
+            console.print(f"  Wyoming  tcp://{host}:{wyoming_port}  (Home Assistant)", markup=False)
         if fleet.hears_digits_only:
             console.print(
                 "\nNote: the embedded model hears spoken English digits, nothing else. For a general model: "

@@ -29,29 +29,29 @@ class ConnectionLimits:
 
 
 class Connections:
-    """Counts what is open. State: connections by address."""
+    """Counts what is open. State: connections, in all and by address."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self.refused = 0
         self._by_address: Counter[str] = Counter()
-        self._total = 0
+        self.count = 0
 
     def __repr__(self) -> str:
-        return f"<Connections {self._total}/{self.limits.total}, {self.refused} refused>"
+        return f"<Connections {self.count}/{self.limits.total}, {self.refused} refused>"
 
     def open(self, address: str) -> bool:
         """Count one more, unless there are too many."""
-        if self._total >= self.limits.total or self._by_address[address] >= self.limits.each_address:
+        if self.count >= self.limits.total or self._by_address[address] >= self.limits.each_address:
             self.refused += 1
             return False
-        self._total += 1
+        self.count += 1
         self._by_address[address] += 1
         return True
 
     def close(self, address: str) -> None:
         """One that was opened is gone; addresses without any are forgotten."""
-        self._total -= 1
+        self.count -= 1
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]

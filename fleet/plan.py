@@ -35,8 +35,12 @@ class UpSettings:
     threads_per_worker: int | None = setting(
         None, "threads inside one model call; unset: the cores shared out", unit="threads", least=1, most=256
     )
-    wyoming: int = setting(
-        0, "port for Wyoming clients such as Home Assistant; 0: off", least=0, most=65535, also=("WYOMING_PORT",)
+    wyoming: int | None = setting(
+        None,
+        "port for Wyoming clients such as Home Assistant; 0: off; unset: 10300 if it is free",
+        least=0,
+        most=65535,
+        also=("WYOMING_PORT",),
     )
 
 
@@ -87,7 +91,8 @@ def plan(
         command=_python("router", "--workers", urls, "--port", str(ports.router)),
         ready_url=f"{url}/readyz",
         environ=inherited
-        | {"HOST": wanted.host, "WYOMING_PORT": str(wanted.wyoming)}
+        | {"HOST": wanted.host}
+        | ({} if wanted.wyoming is None else {"WYOMING_PORT": str(wanted.wyoming)})
         | ({"API_KEY": api_key} if api_key else {}),
     )
     return FleetPlan(

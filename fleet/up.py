@@ -68,9 +68,17 @@ async def _greet(fleet: FleetPlan, keepers: Sequence[Keeper], http: aiohttp.Clie
         for keeper in keepers:
             await keeper.ready.wait()
         text, took_s = await transcribe_sample(fleet.url, fleet.api_key, http)
+        wyoming_port = await _wyoming_port(fleet.url, http)
     for keeper in keepers:
         keeper.fleet_is_ready()
-    banner.ready(fleet, text, took_s)
+    banner.ready(fleet, text, took_s, wyoming_port)
+
+
+async def _wyoming_port(url: str, http: aiohttp.ClientSession) -> int | None:
+    """Where the router listens for Wyoming: only it knows whether the usual port was free."""
+    async with http.get(f"{url}/health") as response:
+        port: int | None = (await response.json()).get("wyoming_port")
+        return port
 
 
 async def _drain(router: Keeper, workers: Sequence[Keeper]) -> None:

@@ -1,7 +1,7 @@
 """
 Finds the right worker for each request at the right moment. The life of a request:
 
-    keys, api   who may ask (keyring, lockout), and which HTTP route they come by; other doors stand beside api
+    keys, api   who may ask (keyring, lockout), and which HTTP route they come by; wyoming is another door
     intake      what every door calls: the form read as it streams in (upload), its body kept in a spool
     allowance   what is left to the key of its limits; audit: who had how much transcribed
     duration    how many seconds of audio the first 64 KB promise; estimate: what that costs in seconds of work

@@ -21,6 +21,7 @@ from router.reply import CallerReply
 from router.settings import RouterSettings
 from router.status import Status
 from router.upload import body_of
+from router.wyoming import WyomingDoor
 
 
 class Api:
@@ -36,6 +37,7 @@ class Api:
         offer: Offer,
         metrics: Metrics,
         status: Status,
+        wyoming: WyomingDoor,
     ) -> None:
         self._settings = settings
         self._intake = intake
@@ -44,6 +46,7 @@ class Api:
         self._offer = offer
         self._metrics = metrics
         self._status = status
+        self._wyoming = wyoming
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
@@ -119,6 +122,7 @@ class Api:
             "ready": ready,
             "models": self._offer.models(),
             "note": next((w.report.note for w in self._floor.pool if w.report and w.report.note), None),
+            "wyoming_port": self._wyoming.port,
             "expected_wait_s": round(self._floor.admission.expected_wait_s(now), 3),
         }
         return json_answer(body, status=200 if ready else 503)

@@ -45,6 +45,7 @@ from router.status import Status
 from router.ticket import Ticket
 from router.trend import EVERY_S, Trend
 from router.upstream import Lease
+from router.wyoming import WyomingDoor
 
 LAG_INTERVAL_S = 0.1
 DRAIN_POLL_S = 0.05
@@ -90,6 +91,7 @@ class RouterService:
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
         self.intake = self._build_intake()
+        self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
         self._build_api().add_routes(self.app.router)
         self._trend = Trend()
         Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
@@ -111,7 +113,7 @@ class RouterService:
         watches = [self._watch_lag(), self._watch_trend()]
         if self._key_watch is not None:
             watches.append(self._key_watch.loop())
-        return [self._discovery.loop(), probe.loop(), *watches]
+        return [self._discovery.loop(), probe.loop(), self.wyoming.loop(), *watches]
 
     async def drain(self) -> None:
         """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
@@ -198,6 +200,7 @@ class RouterService:
             offer=self._offer,
             metrics=self._metrics,
             status=self.status,
+            wyoming=self.wyoming,
         )
 
     async def _with_session(self, _: web.Application) -> AsyncIterator[None]:

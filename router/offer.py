@@ -16,6 +16,14 @@ class Offer:
         """Every model once, in the order their workers joined."""
         return list(dict.fromkeys(worker.report.model for worker in self._pool if worker.report is not None))
 
+    def languages(self) -> dict[str, list[str]]:
+        """The languages of each model, as codes, sorted; several workers of one model may differ."""
+        known: dict[str, set[str]] = {}
+        for worker in self._pool:
+            if worker.report is not None:
+                known.setdefault(worker.report.model, set()).update(worker.report.languages)
+        return {name: sorted(codes) for name, codes in known.items()}
+
     def resolve(self, name: str | None) -> str | None:
         """The model that a caller means; None is whatever a worker has. Raises ModelNotFound."""
         return models.resolve(name, self.models(), accepts_any=self.is_scripted)

@@ -67,6 +67,14 @@ class RouterSettings:
     )
     worker_token: str | None = setting(None, "secret that the workers ask for, the same on both sides")
     allow_open: bool = setting(False, "serve without keys on an address that others can reach")
+    wyoming_port: int | None = setting(
+        None, "port for Wyoming clients such as Home Assistant; 0: off; unset: 10300 if it is free", least=0, most=65535
+    )
+    wyoming_key: str | None = setting(
+        None, "name of the key in API_KEYS_FILE that Wyoming clients, which can send none, count under"
+    )
+    wyoming_sessions: int = setting(64, "open connections of Wyoming clients; one more is refused", least=1)
+    wyoming_zeroconf: str | None = setting(None, "name to announce Wyoming under on the local network; unset: none")
     strict_fields: bool = setting(False, "refuse unknown fields and combinations that OpenAI refuses")
     cors_origins: tuple[str, ...] = setting((), "origins whose pages may call, comma-separated; * is any")
     drain_timeout_s: float = setting(600, "after SIGTERM, how long requests in flight may take", unit="s", least=0)
@@ -92,6 +100,13 @@ class RouterSettings:
         for name, key in (("API_KEY", self.api_key), ("ADMIN_KEY", self.admin_key)):
             if is_public and key is not None and key.lower() in PLACEHOLDERS:
                 raise SettingError(f"HOST={self.host} can be reached by others and {name} is what everybody guesses.")
+        if self.wyoming_port and self.wyoming_needs_key:
+            raise SettingError(
+                f"WYOMING_PORT={self.wyoming_port}: callers need a key, and Wyoming has none to send. "
+                "WYOMING_KEY=NAME counts them under a key of API_KEYS_FILE, ALLOW_OPEN=true lets them in without."
+            )
+        if self.wyoming_key is not None and self.api_keys_file is None:
+            raise SettingError(f"WYOMING_KEY={self.wyoming_key} names a key of API_KEYS_FILE, which is not set.")
         if not self.workers:
             raise SettingError("WORKERS is empty: give worker URLs, comma-separated, or dns://NAME:PORT.")
 
@@ -104,6 +119,11 @@ class RouterSettings:
     def has_keys(self) -> bool:
         """Whether callers must send a key."""
         return self.api_key is not None or self.api_keys_file is not None
+
+    @property
+    def wyoming_needs_key(self) -> bool:
+        """Whether callers need a key and nothing says how Wyoming's do without."""
+        return self.has_keys and self.wyoming_key is None and not self.allow_open
 
     @property
     def max_upload_bytes(self) -> int:

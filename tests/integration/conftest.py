@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.integration.processes import free_port
+
 START_WITHIN_S = 90  # two models on a busy two-core machine; alone it takes two seconds
 STOP_WITHIN_S = 30
 
@@ -25,6 +27,9 @@ class Fleet:
     """A fleet in the foreground of a process of its own. State: what it printed so far."""
 
     def __init__(self, *options: str, **environ: str) -> None:
+        if "--wyoming" not in options:
+            options = (*options, "--wyoming", "0")  # its port is not for tests that run beside others to take
+        self.wyoming_port = int(options[options.index("--wyoming") + 1])
         command = [sys.executable, "-m", "fleet.cli", "up", "--port", "0", *options]
         inherited = {
             name: value for name, value in os.environ.items() if name not in ("WORKERS", "MODEL", "PORT", "HOST")
@@ -124,7 +129,7 @@ def running(*options: str, **environ: str) -> Iterator[Fleet]:
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
     """A router and two workers with the embedded model, shared by tests that leave it as they found it."""
-    with running("--workers", "2", "--model", "spoken-digits") as ready:
+    with running("--workers", "2", "--model", "spoken-digits", "--wyoming", str(free_port())) as ready:
         yield ready
 
 

@@ -45,7 +45,7 @@ class Service:
                 [sys.executable, "-m", module, "--port", str(self.port), *options],
                 stdout=log,
                 stderr=log,
-                env=inherited | environ,
+                env={"WYOMING_PORT": "0"} | inherited | environ,
                 start_new_session=True,
             )
 

@@ -1,0 +1,55 @@
+"""The announcement is heard on the local network while the door is open, and withdrawn after."""
+
+import asyncio
+import sys
+
+import pytest
+
+from fleet.serve import StartupError
+from router.wyoming_announce import SERVICE, announced
+
+HERE = "127.0.0.1"
+
+
+async def found(name):
+    from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+    zeroconf = AsyncZeroconf(interfaces=[HERE])
+    try:
+        info = AsyncServiceInfo(SERVICE, f"{name}.{SERVICE}")
+        is_there = await info.async_request(zeroconf.zeroconf, 3000)
+        return (info.port, info.parsed_addresses()) if is_there else None
+    finally:
+        await zeroconf.async_close()
+
+
+async def test_others_find_it():
+    """
+    Address and port under the name, as Home Assistant looks for it; over loopback, where the system lets it.
+    """
+    try:
+        async with announced("whisper-fleet-test", HERE, 10300):
+            assert await found("whisper-fleet-test") == (10300, [HERE])
+    except StartupError as error:
+        pytest.skip(f"no multicast here: {error}")
+
+
+async def test_nothing_is_announced_unasked():
+    """
+    And then the package is not even needed.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "zeroconf.asyncio", None)
+        async with announced(None, HERE, 10300):
+            pass
+
+
+async def test_a_missing_package_is_named():
+    """
+    With the extra that brings it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "zeroconf.asyncio", None)
+        with pytest.raises(StartupError, match=r"whisper-fleet\[zeroconf\]"):
+            async with asyncio.timeout(5), announced("x", HERE, 10300):
+                pass
