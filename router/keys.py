@@ -21,6 +21,7 @@ PUBLIC = frozenset(
     ["/", "/static/{name}", "/lb-status", "/docs", "/openapi.json", "/health", "/healthz", "/readyz", "/metrics"]
 )
 TENANT = web.RequestKey("tenant", str)
+API_KEY_TENANT, ADMIN_TENANT = "api-key", "admin"  # constants: a hash of a secret that somebody chose would tell of it
 
 logger = logging.getLogger("router.keys")
 
@@ -32,10 +33,11 @@ class Keys:
     State: the secrets, the ring of keys as the file had it last, what is left to each key, and who guessed wrong.
     """
 
-    def __init__(self, api_key: str | None, admin_key: str | None, ring: Keyring | None = None) -> None:
+    def __init__(self, api_key: str | None, admin_key: str | None) -> None:
         self._api_key = api_key
         self._admin_key = admin_key
-        self._ring = ring
+        self._is_open = api_key is None
+        self._ring = Keyring(b"")
         self._revoked: set[str] = set()
         self._allowances = Allowances()
         self._callers, self._admins = Lockout(), Lockout()
@@ -58,7 +60,7 @@ class Keys:
         given = given_key(request)
         if path.startswith("/admin"):
             self.check_admin(given, request.remote or "")
-            request[TENANT] = tenant_of(given)
+            request[TENANT] = ADMIN_TENANT
         elif path in PUBLIC:
             request[TENANT] = ""
         else:
@@ -74,17 +76,17 @@ class Keys:
 
     def tenant(self, given: str, address: str) -> str:
         """Whose key this is, sent from that address; raises Unauthorized or RateLimited."""
-        if self._api_key is None and self._ring is None:
+        if self._is_open:
             return tenant_of(given)
-        record = self._ring.find(given, datetime.now(UTC)) if self._ring is not None else None
+        record = self._ring.find(given, datetime.now(UTC))
         if record is not None:
             return record.id
         _guard(self._callers, given, self._api_key, address)
-        return tenant_of(given)
+        return API_KEY_TENANT
 
     def name_of(self, tenant: str) -> str:
         """The name of a tenant's key, for the audit log."""
-        record = self._ring.with_id(tenant) if self._ring is not None else None
+        record = self._ring.with_id(tenant)
         return record.name if record is not None else ""
 
     def class_of(self, tenant: str) -> str:
@@ -95,22 +97,23 @@ class Keys:
 
     def tenant_named(self, name: str) -> str | None:
         """The tenant of the key with this name, for doors whose callers can send no key; None if there is none."""
-        record = self._ring.named(name) if self._ring is not None else None
+        record = self._ring.named(name)
         return record.id if record is not None and not record.is_expired(datetime.now(UTC)) else None
 
     def allowance(self, tenant: str) -> Allowance:
         """What is left to a tenant; raises Unauthorized if its key was good once and is not any more."""
-        record = self._ring.with_id(tenant) if self._ring is not None else None
+        record = self._ring.with_id(tenant)
         if tenant in self._revoked or (record is not None and record.is_expired(datetime.now(UTC))):
             raise Unauthorized
         return self._allowances.of(tenant)
 
     def replace(self, ring: Keyring) -> None:
         """Other keys from now on; what the keys that stay have used stays used."""
-        before = {record.id for record in self._ring.records} if self._ring is not None else set()
+        before = {record.id for record in self._ring.records}
         limits = {record.id: record.limits for record in ring.records}
         self._revoked = (self._revoked | before) - set(limits)
         self._ring = ring
+        self._is_open = False
         self._allowances.replace(limits, time.monotonic())
 
     def check_admin(self, given: str, address: str) -> None:
@@ -141,7 +144,7 @@ def given_key(request: web.Request) -> str:
 
 
 def tenant_of(key: str) -> str:
-    """A name for the owner of a key that is in no file; it does not tell the key."""
+    """A name for who sends a key where none is asked for; it does not tell the key."""
     return hashlib.sha256(_bytes(key)).hexdigest()[:8] if key else ""
 
 

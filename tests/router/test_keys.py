@@ -63,7 +63,7 @@ def test_a_tenant_of_the_file_has_the_keys_id_for_a_name():
     keys = Keys("chosen", None)
     keys.replace(ring)
     assert keys.tenant(keys_of["crm"], "a") == ring.named("crm").id == keys.tenant_named("crm")
-    assert keys.tenant("chosen", "a") == tenant_of("chosen")
+    assert keys.tenant("chosen", "a") == "api-key"
     assert (keys.name_of(ring.named("crm").id), keys.name_of("x"), keys.tenant_named("x")) == ("crm", "", None)
     for wrong in ("", "crm", ring.named("crm").id, keys_of["crm"][:-1]):
         with pytest.raises(Unauthorized):
