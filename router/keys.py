@@ -91,9 +91,9 @@ class Keys:
 
     def class_of(self, tenant: str) -> str:
         """What metrics tell of a caller: `none` where no key is asked for, `shared` for API_KEY's, else `named`."""
-        if self._api_key is None and self._ring is None:
+        if self._is_open:
             return "none"
-        return "shared" if self._ring is None or self._ring.with_id(tenant) is None else "named"
+        return "shared" if tenant == API_KEY_TENANT else "named"
 
     def tenant_named(self, name: str) -> str | None:
         """The tenant of the key with this name, for doors whose callers can send no key; None if there is none."""
