@@ -315,6 +315,8 @@ def test_metrics_learn_the_class_of_a_key_and_not_which():
     """
     ring, _ = ring_of("crm")
     assert Keys(None, None).class_of(tenant_of("anything")) == "none"
-    assert Keys("secret", None).class_of(tenant_of("secret")) == "shared"
-    assert Keys("secret", None, ring).class_of(tenant_of("secret")) == "shared"
-    assert Keys(None, None, ring).class_of(ring.records[0].id) == "named"
+    keys = Keys("secret", None)
+    assert keys.class_of(keys.tenant("secret", "a")) == "shared"
+    keys.replace(ring)
+    assert keys.class_of(keys.tenant("secret", "a")) == "shared"
+    assert keys.class_of(ring.records[0].id) == "named"
