@@ -113,6 +113,7 @@ SCHEMAS: dict[str, Schema] = {
             "ready": COUNT,
             "models": many(TEXT),
             "note": {**OPTIONAL_TEXT, "description": "what the model's card wants every user to know"},
+            "wyoming_port": {"type": ["integer", "null"], "description": "where the router takes Wyoming, if it does"},
             "expected_wait_s": SECONDS,
         },
     ),
