@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return serve.EXIT_STARTUP
-    memory.keep_small()
+    memory.keep_blocks()
     log.set_up(settings.log_level, settings.log_format, secrets=[settings.worker_token])
     from worker.app import Worker  # noqa: PLC0415  settings are read before anything heavy is imported
 

@@ -66,6 +66,7 @@ class Worker:
         """Loading the model, and then watching over it and over the memory that it takes."""
         return [
             self._lifecycle.run(self._engine, self._batcher, self._reporter.on_loaded),
+            memory.give_back(lambda: not self._gate.in_flight),
             memory.watch(self._settings.max_rss_mb * 1e6),
         ]
 

@@ -1,8 +1,9 @@
 """
-Give memory back, and end in time where that does not help: after a long clip a worker is as small as it was before.
+Keep a model call's memory for the next one, give it back when nobody calls, and end in time where that does not help.
 
-glibc keeps freed memory for itself: an arena for each thread, and, after the first large free, blocks of up to 32 MB
-that it then no longer maps one by one. Fixed limits undo both.
+A call of a Whisper model allocates and frees blocks of tens of megabytes. glibc maps each afresh, and the system fills
+it with zeros page by page: a fifth of the time of a `tiny` on one core. Kept in one heap they cost nothing, but a long
+clip would leave the process large for ever; so the heap is trimmed once the worker was idle for a while.
 """
 
 import asyncio
@@ -13,30 +14,62 @@ from collections.abc import Callable
 
 import psutil
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # <malloc.h>
-LARGE_BYTES = 1 << 20  # every block from this size on is its own mapping, and gone when it is freed
-ARENAS = 2
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # <malloc.h>
+NEVER = (1 << 31) - 1
 LOOK_S = 1.0
+IDLE_LOOKS = 3  # in a row: between two calls there is no point in giving back
+IDLE_GROWTH_BYTES, BUSY_GROWTH_BYTES = 8_000_000, 250_000_000  # since the last trim; less is not worth 10 ms
 OVER_LOOKS = 5  # in a row: a long clip may pass through
 
 logger = logging.getLogger(__name__)
 
 
-def keep_small() -> None:
-    """Call once, before any thread starts; does nothing where the C library is another one."""
+def keep_blocks() -> None:
+    """One heap, and freed blocks stay in it. Call once, before any thread starts; does nothing without glibc."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    for name, value in ((M_MMAP_THRESHOLD, LARGE_BYTES), (M_TRIM_THRESHOLD, LARGE_BYTES), (M_ARENA_MAX, ARENAS)):
+    for name, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER)):
         mallopt(name, value)
+
+
+def trim() -> None:
+    """Give back what is free; 1 to 10 ms, in which no other thread can allocate. Does nothing without glibc."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return
+
+
+def resident() -> int:
+    """Bytes that this process holds in memory."""
+    return int(psutil.Process().memory_info().rss)
+
+
+async def give_back(
+    is_idle: Callable[[], bool],
+    *,
+    look_s: float = LOOK_S,
+    rss: Callable[[], int] = resident,
+    trim: Callable[[], None] = trim,
+) -> None:
+    """Trim for ever: when nobody has called for a while, and among calls when a lot has piled up."""
+    floor, idle_looks = 0, 0
+    while True:
+        await asyncio.sleep(look_s)
+        idle_looks = idle_looks + 1 if is_idle() else 0
+        floor = min(floor, size := rss())
+        if size - floor > (IDLE_GROWTH_BYTES if idle_looks >= IDLE_LOOKS else BUSY_GROWTH_BYTES):
+            await asyncio.to_thread(trim)
+            floor = rss()
 
 
 async def watch(
     limit_bytes: float,
     *,
     look_s: float = LOOK_S,
-    rss: Callable[[], int] = lambda: int(psutil.Process().memory_info().rss),
+    rss: Callable[[], int] = resident,
 ) -> None:
     """
     Return at once where there is no limit (0); else ask this process to end, as an operator would, when it stays above.

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +31,62 @@ async def test_a_peak_is_not_the_end(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(memory.watch(100, look_s=0, rss=lambda: next(sizes)), 0.2)
     assert raised == []
+
+
+class Heap:
+    """A process whose size a test decides; trimming brings it down to what is in use."""
+
+    def __init__(self, *sizes_mb):
+        self.sizes_mb = list(sizes_mb)
+        self.in_use_mb = 100
+        self.trims = 0
+        self.looked = asyncio.Event()
+
+    def rss(self):
+        if len(self.sizes_mb) == 1:
+            self.looked.set()
+        return (self.sizes_mb.pop(0) if len(self.sizes_mb) > 1 else self.sizes_mb[0]) * 1_000_000
+
+    def trim(self):
+        self.trims += 1
+        self.sizes_mb.insert(0, self.in_use_mb)
+
+
+async def trims(heap, *, is_idle):
+    """How often a process with these sizes is trimmed."""
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        loop = group.create_task(memory.give_back(lambda: is_idle, look_s=0, rss=heap.rss, trim=heap.trim))
+        await heap.looked.wait()
+        loop.cancel()
+    return heap.trims
+
+
+async def test_an_idle_worker_gives_back_what_a_call_left():
+    """Once the loading is over, and again after a call; not while nothing grows."""
+    assert await trims(Heap(200, 200, 200, 101, 101, 400, 101, 101), is_idle=True) == 2
+
+
+async def test_a_busy_worker_keeps_its_blocks():
+    """What the next call needs again is not given back, unless far more has piled up than a call needs."""
+    assert await trims(Heap(200, 200, 220, 230, 240, 240), is_idle=False) == 0
+    assert await trims(Heap(200, 200, 220, 900, 101), is_idle=False) == 1
+
+
+def test_freed_blocks_stay_and_go():
+    """In a process of its own: what was freed is used again without new pages, and is gone after a trim."""
+    script = """
+import resource
+from worker import memory
+memory.keep_blocks()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def call(): bytearray(64 << 20)
+call()
+before = faults(); call(); call()
+kept = faults() - before
+large = memory.resident(); memory.trim(); small = memory.resident()
+print(kept, large - small)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    faults, given_back = map(int, done.stdout.split())
+    assert faults < 1000  # of 32,768 pages
+    assert given_back > 60_000_000
