@@ -38,7 +38,7 @@ $(BIN)/python:
 # a stamp for each set of requirements: a second `make run` installs nothing
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	@echo "Installing whisper-fleet into $(VENV) (once; a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[worker,router]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[worker,router,realtime]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python

@@ -16,6 +16,7 @@ CODES: dict[int, tuple[str, ...]] = {
         "malformed_multipart", "missing_file", "duplicate_field", "unknown_parameter", "invalid_value",
         "unsupported_value", "too_many_parts", "audio_empty", "audio_unsupported", "audio_corrupt", "audio_no_stream",
         "audio_too_long", "audio_bad_layout", "audio_rejected", "model_not_capable",
+        "input_audio_buffer_commit_empty", "input_audio_buffer_full", "session_expired",  # of live sessions
     ),
     401: ("invalid_api_key",),
     403: ("forbidden",),

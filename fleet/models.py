@@ -6,7 +6,10 @@ from typing import Any
 from fleet.errors import NotFound
 
 ALIASES = frozenset(
-    ["whisper-1", "default", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "Systran/faster-whisper"]
+    [
+        *("whisper-1", "default", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"),
+        *("gpt-live-transcribe", "gpt-realtime-whisper", "Systran/faster-whisper"),
+    ]
 )
 """What hosted services call their models, and what clients send when they do not care: whatever is loaded."""
 

@@ -38,6 +38,7 @@ from router.policy import POLICIES
 from router.pool import Pool
 from router.probe import Probe
 from router.queue_order import Queue
+from router.realtime.websocket import Realtime
 from router.retry import Quarantine, RetryBudget
 from router.settings import RouterSettings
 from router.spool import SpoolBudget
@@ -93,6 +94,9 @@ class RouterService:
         self.intake = self._build_intake()
         self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
         self._build_api().add_routes(self.app.router)
+        self.realtime = Realtime(settings, self.intake, keys=self.keys, floor=self.floor, offer=self._offer)
+        self.realtime.add_routes(self.app.router)
+        self.app.on_cleanup.append(self.realtime.close)
         self._trend = Trend()
         Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
         Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
@@ -119,6 +123,7 @@ class RouterService:
         """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
         self.status.state = "leaving"
         await asyncio.sleep(self._settings.drain_notice_s)
+        await self.realtime.drain()  # while new work is still taken: what was said so far becomes text
         self.status.state = "draining"
         logger.info("draining", extra={"in_flight": self.status.open_requests})
         try:

@@ -22,6 +22,7 @@ PUBLIC = frozenset(
 )
 TENANT = web.RequestKey("tenant", str)
 API_KEY_TENANT, ADMIN_TENANT = "api-key", "admin"  # constants: a hash of a secret that somebody chose would tell of it
+KEY_PROTOCOL = "openai-insecure-api-key."  # a page can give a WebSocket no header but the names of sub-protocols
 
 logger = logging.getLogger("router.keys")
 
@@ -36,7 +37,7 @@ class Keys:
     def __init__(self, api_key: str | None, admin_key: str | None) -> None:
         self._api_key = api_key
         self._admin_key = admin_key
-        self._is_open = api_key is None
+        self.is_open = api_key is None  # whether everybody may call, since no key is asked for
         self._ring = Keyring(b"")
         self._revoked: set[str] = set()
         self._allowances = Allowances()
@@ -76,7 +77,7 @@ class Keys:
 
     def tenant(self, given: str, address: str) -> str:
         """Whose key this is, sent from that address; raises Unauthorized or RateLimited."""
-        if self._is_open:
+        if self.is_open:
             return tenant_of(given)
         record = self._ring.find(given, datetime.now(UTC))
         if record is not None:
@@ -91,7 +92,7 @@ class Keys:
 
     def class_of(self, tenant: str) -> str:
         """What metrics tell of a caller: `none` where no key is asked for, `shared` for API_KEY's, else `named`."""
-        if self._is_open:
+        if self.is_open:
             return "none"
         return "shared" if tenant == API_KEY_TENANT else "named"
 
@@ -113,7 +114,7 @@ class Keys:
         limits = {record.id: record.limits for record in ring.records}
         self._revoked = (self._revoked | before) - set(limits)
         self._ring = ring
-        self._is_open = False
+        self.is_open = False
         self._allowances.replace(limits, time.monotonic())
 
     def check_admin(self, given: str, address: str) -> None:
@@ -138,9 +139,17 @@ def _guard(lockout: Lockout, given: str, wanted: str | None, address: str) -> No
 
 
 def given_key(request: web.Request) -> str:
-    """The key that came with a request, as a bearer token or in X-API-Key; empty if none did."""
+    """The key that came with a request: a bearer token, X-API-Key, or a WebSocket's sub-protocol; empty if none did."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    offered = (name for name in offered_protocols(request) if name.startswith(KEY_PROTOCOL))
+    return request.headers.get("X-API-Key") or next(offered, "").removeprefix(KEY_PROTOCOL)
+
+
+def offered_protocols(request: web.Request) -> tuple[str, ...]:
+    """The sub-protocols that a WebSocket client offers, in its order."""
+    return tuple(name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip())
 
 
 def tenant_of(key: str) -> str:

@@ -32,6 +32,10 @@ class RouterSettings:
     realtime_reserved_slots: int = setting(
         0, "slots of the fleet that deferred requests leave free", unit="slots", least=0
     )
+    realtime_sessions: int = setting(
+        64, "live sessions at once, some 10 MB each at most; 0: none", unit="sessions", least=0
+    )
+    realtime_idle_s: float = setting(300, "a live session that sends nothing for so long is closed", unit="s", least=1)
     default_deadline_s: float = setting(600, "deadline of a caller who states none", unit="s", least=1)
 
     max_upload_mb: float = setting(500, "largest request body", unit="MB", least=0.001)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from fleet.silero import CHUNK
 from worker.window import RATE, WINDOW_S, Region, VadOptions, Window
 
-CHUNK = 512  # samples behind one probability (32 ms)
 SHORT_SILENCE = RATE * 98 // 1000  # a region that must be cut is cut at a silence of this length
 HYSTERESIS = 0.15  # speech ends at this much less than it starts with
 SPEECH_END_MIN = 0.01

@@ -142,6 +142,20 @@ OPERATIONS: tuple[Operation, ...] = (
         },
     ),
     Operation(
+        "openRealtimeSession",
+        "GET",
+        "/v1/realtime",
+        "Transcribing",
+        "Transcribe live audio over a WebSocket",
+        about="OpenAI's realtime events for transcription; the key may come as a sub-protocol too. See docs/realtime.md.",
+        query={
+            "intent": {"type": "string", "enum": ["transcription"]},
+            "model": {**TEXT, "description": "used if it is loaded"},
+        },
+        answers={101: Answer("The session; its first event is `session.created`.")},
+        errors=(400, 403, 503),
+    ),
+    Operation(
         "listModels",
         "GET",
         "/v1/models",

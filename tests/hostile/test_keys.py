@@ -43,6 +43,7 @@ ROUTES = {
     "POST /v1/audio/translations": CLOSED,
     "POST /transcribe": CLOSED,
     "POST /asr": CLOSED,
+    "GET /v1/realtime": CLOSED,
     "POST /admin/workers": ADMINS,
     "DELETE /admin/workers/{id}": ADMINS,
     "POST /admin/workers/{id}/drain": ADMINS,
