@@ -147,7 +147,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/realtime",
         "Transcribing",
         "Transcribe live audio over a WebSocket",
-        about="OpenAI's realtime events for transcription; the key may come as a sub-protocol too. See docs/realtime.md.",
+        about="OpenAI's realtime events for transcription; a key may come as a sub-protocol.",
         query={
             "intent": {"type": "string", "enum": ["transcription"]},
             "model": {**TEXT, "description": "used if it is loaded"},

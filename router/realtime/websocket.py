@@ -216,6 +216,7 @@ def refusal_of(reply: KeptReply) -> FleetError:
     """A worker's word about a clip, as an error to pass on."""
     try:
         error = reply.json()["error"]
-        return BadRequest(error["message"], code=error["code"], param=error["param"])
+        message, code, param = error["message"], error["code"], error["param"]
     except (ValueError, KeyError, TypeError):
         return FleetError()
+    return BadRequest(message, code=code, param=param)
