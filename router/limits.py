@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 DAY_S = 86_400
+MOST = 1e12  # of anything; a file may hold numbers that no arithmetic can
 PERIODS_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": DAY_S, "day": DAY_S}
 PERIOD_NAMES = {1: "second", 60: "minute", 3600: "hour", DAY_S: "day"}
 RATE = re.compile(r"(\d+(?:\.\d+)?)/([a-z]+)")
@@ -33,8 +33,10 @@ class Limits:
             value = getattr(self, one.name)
             kinds: tuple[type, ...] = (int, float) if one.name == "audio_s_per_day" else (int,)
             is_number = isinstance(value, kinds) and not isinstance(value, bool)
-            if value is not None and not (is_number and 0 < value < math.inf):
-                raise LimitError(f"{one.name} must be a {'' if float in kinds else 'whole '}number above zero.")
+            if value is not None and not (is_number and 0 < value <= MOST):
+                raise LimitError(
+                    f"{one.name} must be a {'' if float in kinds else 'whole '}number above zero, {MOST:g} at most."
+                )
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.rate_words, self.concurrency_words, self.audio_words))) or "no limits"

@@ -1,13 +1,19 @@
 """The file of keys: whole or not at all, its owner's alone, and useless without the pepper."""
 
+import contextlib
 import json
+import tempfile
 import threading
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fleet.errors import FleetError
 from router.key_file import KeyFile, KeyFileError
 from router.keyring import RecordError
+from router.keys import Keys
 from router.limits import UNLIMITED, Limits
 
 NOW = datetime.now(UTC)
@@ -135,3 +141,32 @@ def test_a_stamp_tells_a_written_file_from_an_unwritten_one(file):
     file.revoke("crm")
     added(file)
     assert file.stamp() != stamp
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([10**400, "a", 60]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+MOMENTS = st.datetimes(timezones=st.timezones()).map(lambda moment: moment.isoformat()) | ODD
+LIMITS = ODD | st.dictionaries(
+    st.sampled_from(["requests", "per_s", "concurrency", "audio_s_per_day"]), st.integers(1, 10**30) | ODD
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"id": ODD, "name": ODD, "created_at": MOMENTS, "expires_at": MOMENTS,
+                                           "limits": LIMITS, "digest": ODD}))  # fmt: skip
+def test_whatever_a_file_holds_it_is_taken_or_refused(change):
+    """Nothing in it can end the task that reads it again and again: what is taken can be worked with."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = KeyFile.at(f"{folder}/keys.json")
+        key, record = added(file)
+        content = json.loads(file.path.read_text()) | {"keys": [record.to_json() | change]}
+        file.path.write_text(json.dumps(content))
+        keys = Keys(None, None)
+        try:
+            keys.replace(file.read())
+        except KeyFileError:
+            return
+        with contextlib.suppress(FleetError), keys.allowance(keys.tenant(key, "10.0.0.1")).request(1.0):
+            pass

@@ -51,7 +51,8 @@ def test_a_file_gives_back_what_was_written(limits):
     "value",
     [None, [], {"rate": 1}, {"requests": 1}, {"concurrency": 0}, {"concurrency": "8"}, {"concurrency": True},
      {"concurrency": 1.5}, {"audio_s_per_day": float("nan")}, {"audio_s_per_day": -1},
-     {"audio_s_per_day": float("inf")}],
+     {"audio_s_per_day": float("inf")},
+     {"requests": 10**400, "per_s": 1}],
 )  # fmt: skip
 def test_what_is_mistyped_is_refused(value):
     """Never taken for no limit."""
