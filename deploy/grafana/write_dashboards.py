@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
     texts = {FOLDER / f"{name}.json": json.dumps(dashboard(board), indent=1) + "\n" for name, board in BOARDS.items()}
     if "--check" in arguments:
         stale = [path.name for path, text in texts.items() if not path.is_file() or path.read_text() != text]
-        print(f"stale: {', '.join(stale)}; run deploy/grafana/write_dashboards.py" if stale else "all as written")  # noqa: T201
+        print(f"stale: {', '.join(stale)}; run deploy/grafana/write_dashboards.py" if stale else "all as written")
         return int(bool(stale))
     FOLDER.mkdir(exist_ok=True)
     for path, text in texts.items():

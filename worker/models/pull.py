@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fleet.serve import EXIT_OK, EXIT_STARTUP, StartupError
 from worker.models import catalogue
+from worker.settings import SCRIPTED_PREFIX
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.action == "list":
         for name in catalogue.names():
             print(f"{name:<20}{catalogue.HUB.get(name, 'embedded: spoken English digits only, no download')}")
+        return EXIT_OK
+    if options.name.startswith(SCRIPTED_PREFIX):
+        print("scripted: nothing to pull")
         return EXIT_OK
     try:
         print(catalogue.resolve(options.name, options.model_dir))  # the Hub's client draws the bar, on stderr

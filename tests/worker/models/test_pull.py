@@ -21,3 +21,9 @@ def test_unknown_model(capsys):
     """One sentence, exit code 3."""
     assert pull.main(["pull", "nonsense"]) == 3
     assert "no model called 'nonsense'" in capsys.readouterr().err
+
+
+def test_scripted_engine_has_no_model(capsys):
+    """Containers pull whatever MODEL names before they start; for fake:SECONDS that is nothing."""
+    assert pull.main(["pull", "fake:0.2"]) == 0
+    assert "nothing to pull" in capsys.readouterr().out
