@@ -35,6 +35,7 @@ COMMANDS = {
     "status": Command("fleet.status", "what a running fleet is doing, as a table"),
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
     "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),
+    "size": Command("fleet.size", "how many workers a number of callers needs"),
     "loadtest": Command("loadtest.__main__", "put a running fleet under load and report", "loadtest"),
     "bench": Command("bench.__main__", "measure a fleet on this machine against bare engine loops", "test"),
 }

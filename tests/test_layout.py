@@ -24,6 +24,7 @@ CORE = {
     "fleet/models.py",
     "fleet/render.py",
     "fleet/settings.py",
+    "fleet/size.py",
     "fleet/stages.py",
     "fleet/wire.py",
     "router/admission.py",
