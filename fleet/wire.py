@@ -87,7 +87,17 @@ class Transcript:
         return "".join(segment.text for segment in self.segments).strip()
 
 
-FIXED_FIELDS = ("device", "compute_type", "version", "languages", "can_translate", "is_scripted", "note", "uptime_s")
+FIXED_FIELDS = (
+    "device",
+    "compute_type",
+    "version",
+    "languages",
+    "can_translate",
+    "is_scripted",
+    "note",
+    "recipe",
+    "uptime_s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +126,7 @@ class LoadReport:
     device: str = "cpu"
     compute_type: str = "int8"
     version: str = ""
+    recipe: str = ""  # names weights and decoding settings: what has the same says the same of a clip
     languages: tuple[str, ...] = field(default=("en",))
     can_translate: bool = False
     is_scripted: bool = False  # no real model behind it: any model name, language and bytes are taken

@@ -4,6 +4,7 @@ Finds the right worker for each request at the right moment. The life of a reque
     keys, api   who may ask (keyring, lockout), and which HTTP route they come by; wyoming is another door
     intake      what every door calls: the form read as it streams in (upload), its body kept in a spool
     allowance   what is left to the key of its limits; audit: who had how much transcribed
+    cache       what was asked before is answered from what is kept, if CACHE is on
     duration    how many seconds of audio the first 64 KB promise; estimate: what that costs in seconds of work
     admission   refused at once, with a paced Retry-After (ticket), if its turn would come too late
     queue_order otherwise it waits in the one queue: by age and size, fair between keys

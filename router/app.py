@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
@@ -22,6 +22,10 @@ from router.api import Api
 from router.assign import Assigner
 from router.attempt import Attempts, Outcome
 from router.audit import Audit
+from router.cache.desk import Desk
+from router.cache.guard import Guard
+from router.cache.stores import open_store
+from router.cache.story import Cache
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
 from router.ejection import Ejection
@@ -91,6 +95,7 @@ class RouterService:
         self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
+        self.cache = self._build_cache()
         self.intake = self._build_intake()
         self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
         self._build_api().add_routes(self.app.router)
@@ -98,6 +103,9 @@ class RouterService:
         self.realtime.add_routes(self.app.router)
         self.app.on_cleanup.append(self.realtime.close)
         self._trend = Trend()
+        desk = Desk(self.cache, self._ledger)
+        desk.add_routes(self.app.router)
+        desk.add_series(self._metrics.registry)
         Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
         Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
 
@@ -117,6 +125,8 @@ class RouterService:
         watches = [self._watch_lag(), self._watch_trend()]
         if self._key_watch is not None:
             watches.append(self._key_watch.loop())
+        if self.cache is not None:
+            watches.append(self.cache.sweep_loop())
         return [self._discovery.loop(), probe.loop(), self.wyoming.loop(), *watches]
 
     async def drain(self) -> None:
@@ -183,6 +193,20 @@ class RouterService:
             rng=self._rng,
         )
 
+    def _build_cache(self) -> Cache | None:
+        settings, store = self._settings, open_store(self._settings)
+        if store is None:
+            return None
+        guard = Guard(store, within_s=settings.cache_timeout_s)
+        self.app.cleanup_ctx.append(closing(guard))
+        return Cache(
+            guard,
+            self.dispatcher,
+            identity=self._offer.identity,
+            followers_max=settings.max_queue,
+            is_shared=settings.cache_shared,
+        )
+
     def _build_intake(self) -> Intake:
         return Intake(
             self._settings,
@@ -194,6 +218,7 @@ class RouterService:
             metrics=self._metrics,
             status=self.status,
             audit=self._audit,
+            cache=self.cache,
         )
 
     def _build_api(self) -> Api:
@@ -251,6 +276,16 @@ class RouterService:
         while True:
             self._trend.note(self.status.moment())
             await asyncio.sleep(EVERY_S)
+
+
+def closing(guard: Guard) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Let go of the cache when the application stops."""
+
+    async def scope(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await guard.close()
+
+    return scope
 
 
 class _Late:

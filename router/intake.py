@@ -2,7 +2,8 @@
 The one function that every door calls: a body in, an answer out, whoever brought it and however it came.
 
 HTTP forms, jobs, batches, WebSockets and Wyoming differ in how they read and answer; what they ask for is served here:
-refused early or kept in the spool, read as a form, dispatched, and noted in ledger, metrics and access log.
+refused early or kept in the spool, read as a form, answered from the cache or dispatched, and noted in ledger, metrics
+and access log.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fleet.fields import TranscriptionRequest, parse_request
 from router.admission import Ask
 from router.allowance import NO_LIMITS, Allowance
 from router.audit import Audit
+from router.cache.story import Cache, Server
 from router.caller import Caller
 from router.dispatch import Dispatcher
 from router.estimate import Estimator
@@ -52,10 +54,12 @@ class Intake:
         metrics: Metrics,
         status: Status,
         audit: Audit | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._settings = settings
         self._keys = keys
-        self._dispatcher = dispatcher
+        self._cache = cache
+        self._server: Server = cache or dispatcher
         self._admission = dispatcher.floor.admission
         self._offer = offer
         self._estimator = Estimator()
@@ -101,11 +105,12 @@ class Intake:
     async def _served(self, caller: Caller, body: Body, reply: Reply, story: Story) -> None:
         async with Spool(self._spool) as spool:
             limit = self._settings.max_upload_bytes
-            upload = await receive(body, spool, body_bytes_max=limit, on_bytes=self._received)
+            is_hashed = self._cache is not None
+            upload = await receive(body, spool, body_bytes_max=limit, on_bytes=self._received, is_hashed=is_hashed)
             story.job = job = self._job(caller, body, upload)
             if story.grant is not None:
                 story.grant.expect(job.audio_s, time.monotonic())
-            await self._dispatcher.serve(job, reply)
+            await self._server.serve(job, reply)
             if job.decoded_s:
                 self._estimator.learn(upload.head, upload.file.size_bytes, job.decoded_s)
             story.answered(reply.status)

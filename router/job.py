@@ -63,6 +63,7 @@ class Job:
     queued_s: float = 0.0  # waited for slots so far
     decoded_s: float = 0.0  # seconds of audio that the worker found
     worker: str | None = None  # who has it, or had it last
+    cache: str = "miss"  # or hit: answered without a worker
     stages: Stages = field(default_factory=Stages)  # where the worker's time went, once it has said so
 
     def stages_at(self, now: float) -> Stages:
@@ -75,6 +76,6 @@ class Job:
         return {
             wire.ATTEMPTS: str(self.history.attempts),
             wire.QUEUE_MS: str(round(stages.queue_s * 1000)),
-            wire.CACHE: "miss",
+            wire.CACHE: self.cache,
             SERVER_TIMING: stages.to_header(),
         }

@@ -20,6 +20,7 @@ from router.lockout import Lockout
 PUBLIC = frozenset(
     ["/", "/static/{name}", "/lb-status", "/docs", "/openapi.json", "/health", "/healthz", "/readyz", "/metrics"]
 )
+ADMIN = ("/admin", "/cache")  # routes that begin so need the admin key
 TENANT = web.RequestKey("tenant", str)
 API_KEY_TENANT, ADMIN_TENANT = "api-key", "admin"  # constants: a hash of a secret that somebody chose would tell of it
 KEY_PROTOCOL = "openai-insecure-api-key."  # a page can give a WebSocket no header but the names of sub-protocols
@@ -59,7 +60,7 @@ class Keys:
         resource = request.match_info.route.resource
         path = (resource.canonical if resource else "").rstrip("/") or "/"
         given = given_key(request)
-        if path.startswith("/admin"):
+        if path.startswith(ADMIN):
             self.check_admin(given, request.remote or "")
             request[TENANT] = ADMIN_TENANT
         elif path in PUBLIC:
@@ -120,7 +121,7 @@ class Keys:
     def check_admin(self, given: str, address: str) -> None:
         """Return if this is the admin's key, sent from that address; raises Forbidden, Unauthorized or RateLimited."""
         if self._admin_key is None:
-            raise Forbidden("/admin is closed: no ADMIN_KEY is set.")
+            raise Forbidden("This is closed: no ADMIN_KEY is set.")
         _guard(self._admins, given, self._admin_key, address)
 
 

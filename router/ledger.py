@@ -28,6 +28,7 @@ class Finished:
     tenant: str
     key_class: str
     stages: Stages
+    cache: str = "miss"  # hit | miss, as the caller was told
 
     @property
     def charged_s(self) -> float:
@@ -45,6 +46,7 @@ class Finished:
         return {
             "code": self.code,
             "worker": self.worker,
+            "cache": self.cache,
             "attempts": self.attempts,
             "audio_s": round(self.audio_s, 2),
             "took_ms": round(1000 * self.took_s, 1),

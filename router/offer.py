@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleet import models
+from router.cache.key import identity_of
 from router.pool import Pool
 
 
@@ -27,6 +28,11 @@ class Offer:
     def resolve(self, name: str | None) -> str | None:
         """The model that a caller means; None is whatever a worker has. Raises ModelNotFound."""
         return models.resolve(name, self.models(), accepts_any=self.is_scripted)
+
+    def identity(self, name: str | None) -> str | None:
+        """What a request for this model would be answered by; None is unknown, or not one thing (router.cache.key)."""
+        reports = [worker.report for worker in self._pool if worker.report is not None]
+        return identity_of(reports, None if self.is_scripted else name)
 
     @property
     def is_scripted(self) -> bool:

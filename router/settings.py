@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fleet.connection import ConnectionLimits
 from fleet.settings import SettingError, setting
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOOPBACK = ("127.", "localhost", "::1")
 PLACEHOLDERS = frozenset(["", "admin", "apikey", "api-key", "changeme", "change-me", "password", "secret", "whisper"])
 
@@ -44,6 +45,15 @@ class RouterSettings:
     spool_dir: str | None = setting(
         None, "folder of the spool's (unlinked) files; unset: the system's temporary folder"
     )
+
+    cache: str = setting("off", "where answers are kept to be given again: off, memory, disk or redis://HOST:PORT/DB")
+    cache_ttl_s: float = setting(3600, "how long; a transcript is a private thing", unit="s", least=0.001)
+    cache_max_mb: float = setting(
+        256, "answers kept, all together; the least used go (Redis: its own maxmemory)", unit="MB", least=0.1
+    )
+    cache_shared: bool = setting(False, "callers with different keys get each other's answers")
+    cache_dir: str | None = setting(None, "folder of CACHE=disk; unset: whisper-fleet/answers in the user's cache")
+    cache_timeout_s: float = setting(0.25, "a request waits no longer for the cache", unit="s", least=0.001)
 
     retry_limit: int = setting(2, "tries after the first, on other workers", unit="tries", least=0, most=10)
     retry_share: float = setting(
@@ -111,6 +121,8 @@ class RouterSettings:
             )
         if self.wyoming_key is not None and self.api_keys_file is None:
             raise SettingError(f"WYOMING_KEY={self.wyoming_key} names a key of API_KEYS_FILE, which is not set.")
+        if self.cache not in ("off", "memory", "disk") and not self.cache.startswith(REDIS_SCHEMES):
+            raise SettingError("CACHE must be off, memory, disk or redis://HOST:PORT/DB.")  # it may hold a password
         if not self.workers:
             raise SettingError("WORKERS is empty: give worker URLs, comma-separated, or dns://NAME:PORT.")
 

@@ -49,6 +49,7 @@ class Story:
             attempts=job.history.attempts if job else 0,
             worker=job.worker if job else None,
             tenant=tenant,
+            cache=job.cache if job else "miss",
             key_class=key_class,
             stages=job.stages_at(now) if job else Stages(total_s=now - self.arrived_at),
         )

@@ -31,6 +31,8 @@ CORE = {
     "router/allowance.py",
     "router/assign.py",
     "router/bucket.py",
+    "router/cache/answer.py",
+    "router/cache/key.py",
     "router/description/document.py",
     "router/description/fields.py",
     "router/description/operations.py",

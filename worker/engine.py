@@ -28,6 +28,7 @@ from worker import edges, fallback, segments, sequential, speech
 from worker.card import read_card
 from worker.fallback import Attempt
 from worker.models import catalogue
+from worker.recipe import weights_of
 from worker.segments import FRAME, Draft
 from worker.settings import WorkerSettings
 from worker.silero import Silero
@@ -89,6 +90,7 @@ class WhisperEngine:
             can_translate=is_multilingual and "turbo" not in settings.model,
             is_scripted=False,
             card=read_card(directory),
+            weights=weights_of(directory),
         )
 
     def plan(self, samples: Samples, options: DecodeOptions, is_cancelled: Callable[[], bool]) -> list[Window]:

@@ -13,6 +13,7 @@ from fleet.wire import LoadReport, WorkerState
 from worker.gate import Gate
 from worker.lifecycle import Lifecycle
 from worker.models import catalogue
+from worker.recipe import recipe_of
 from worker.settings import WorkerSettings
 from worker.window import EngineFacts
 
@@ -29,10 +30,12 @@ class Reporter:
         self._began = time.monotonic()
         self._cost = CostModel(PRIORS["cpu"])
         self.facts: EngineFacts | None = None  # once the engine is loaded
+        self._recipe = ""
 
     def on_loaded(self, facts: EngineFacts) -> None:
         """The engine knows what it is."""
         self.facts = facts
+        self._recipe = recipe_of(self._settings, facts)
         self._cost = CostModel(PRIORS.get(facts.device, PRIORS["cpu"]))
 
     def guess_s(self, size_bytes: int) -> float:
@@ -78,6 +81,7 @@ class Reporter:
             can_translate=self.facts.can_translate,
             is_scripted=self.facts.is_scripted,
             note=self._note(),
+            recipe=self._recipe,
         )
 
     def health(self) -> dict[str, Any]:

@@ -120,6 +120,7 @@ class EngineFacts:
     can_translate: bool
     is_scripted: bool
     card: ModelCard
+    weights: str = ""  # names the model's bytes
 
 
 class EngineBroken(Exception):

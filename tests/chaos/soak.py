@@ -78,7 +78,9 @@ def _judged(status: int, text: str | None, clip: Clip) -> str:
     return "right" if text == clip.text else "wrong text"
 
 
-async def soak(hours: float, rate: float, count: int, seed: int, *options: str) -> tuple[Crowd, dict[str, list[Vitals]]]:
+async def soak(
+    hours: float, rate: float, count: int, seed: int, *options: str
+) -> tuple[Crowd, dict[str, list[Vitals]]]:
     """Run the load; the outcomes, and what each service held, look by look."""
     workers = [worker("spoken-digits", "--cpu-threads", "1") for _ in range(count)]
     services = [*workers, balancer := router(workers, *options)]

@@ -1,4 +1,4 @@
-"""What processes hold: memory, descriptors, threads, children. Read from outside, so that nothing can flatter itself."""
+"""What processes hold: memory, descriptors, threads, children, read from outside."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ ROUTES = {
     "POST /transcribe": CLOSED,
     "POST /asr": CLOSED,
     "GET /v1/realtime": CLOSED,
+    "GET /stats": CLOSED,
+    "DELETE /cache": ADMINS,
     "POST /admin/workers": ADMINS,
     "DELETE /admin/workers/{id}": ADMINS,
     "POST /admin/workers/{id}/drain": ADMINS,
