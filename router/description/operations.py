@@ -222,6 +222,17 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: Answer("Yes.", {JSON: ref("State")}), 503: Answer("No.", {JSON: ref("State")})},
         key="none",
     ),
+    _page("getStats", "/stats", "Requests so far, and what the cache did", {JSON: ref("Stats")}, key="caller"),
+    Operation(
+        "clearCache",
+        "DELETE",
+        "/cache",
+        "Operating",
+        "Forget every kept answer",
+        answers={200: Answer("Nothing is kept of what was.", {JSON: ref("Cleared")})},
+        errors=(503,),
+        key="admin",
+    ),
     Operation(
         "addWorker",
         "POST",

@@ -131,6 +131,25 @@ SCHEMAS: dict[str, Schema] = {
             "events": many(record({"t": TEXT, "worker": TEXT, "event": TEXT, "detail": TEXT})),
         },
     },
+    "Stats": record(
+        {
+            "requests": COUNT,
+            "ok": COUNT,
+            "cache": {
+                "type": "object",
+                "description": "What CACHE did; some counts are missing while it is off.",
+                "required": ["kind", "hits", "misses", "hit_rate"],
+                "properties": {
+                    "kind": {"type": "string", "enum": ["off", "memory", "disk", "redis"]},
+                    **dict.fromkeys(("hits", "misses", "joined", "bypassed", "failures"), COUNT),
+                    "hit_rate": {"type": "number", "minimum": 0, "maximum": 1},
+                    "resting": FLAG,
+                    **{name: {"type": ["integer", "null"]} for name in ("entries", "size_bytes")},
+                },
+            },
+        }
+    ),
+    "Cleared": record({"cleared": {**FLAG, "description": "false while the cache is off"}}),
     "WorkerUrl": record({"url": {"type": "string", "examples": ["http://gpu-3:8000"]}}),
     "WorkerState": record(
         {"id": TEXT, "url": TEXT, "state": TEXT, "in_flight": COUNT}, optional=("id", "url", "in_flight")

@@ -116,6 +116,8 @@ async def test_the_routers_own_answers_are_as_described():
         holds("ModelList", await fetch("/v1/models"))
         holds("Model", await fetch("/v1/models/tiny"))
         holds("Status", await fetch("/lb-status"))
+        holds("Stats", await fetch("/stats"))
+        holds("Cleared", await fetch("/cache", "DELETE"))
         holds("WorkerState", await fetch("/admin/workers/w0/drain", "POST"))
         holds("Error", await fetch("/nowhere"))
         fleet.workers[0].behaviour = answers(400, "audio_empty")
