@@ -74,10 +74,10 @@ bench: $(VENV)/.test
 	@exec $(BIN)/whisper-fleet bench $(ARGS)
 
 deploy-check: $(BIN)/python
-	@PYTHON=$(BIN)/python deploy/checks/all.sh $(ARGS)
+	@PYTHON=$(CURDIR)/$(BIN)/python deploy/checks/all.sh $(ARGS)
 
 manifests: $(BIN)/python
-	@PYTHON=$(BIN)/python deploy/render.sh
+	@PYTHON=$(CURDIR)/$(BIN)/python deploy/render.sh
 
 clean:
 	rm -rf $(VENV) .tools build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
