@@ -33,15 +33,20 @@ class FilePart:
 
 @dataclass(slots=True)
 class Form:
-    """What the body held: text fields in the order sent, and the file part if there was one."""
+    """What the body held: text fields and file parts, each in the order sent."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
-    file: FilePart | None = None
+    files: list[FilePart] = field(default_factory=list)
+
+    @property
+    def file(self) -> FilePart | None:
+        """The file part, where there may be only one."""
+        return self.files[0] if self.files else None
 
 
 class FormReader:
     """
-    Parses one body. Feed it chunks, then `finish()`.
+    Parses one body. Feed it chunks, then `finish()`. `on_file` is given the bytes of the last of `form.files`.
 
     Raises BadRequest (`malformed_multipart`, `too_many_parts`, `duplicate_field`, `invalid_value`), BodyTooLarge or
     UnsupportedMediaType as soon as the bytes show it.
@@ -54,16 +59,19 @@ class FormReader:
         on_file: Callable[[bytes], None],
         body_bytes_max: int,
         file_names: Collection[str] = ("file",),
+        files_max: int = 1,
     ) -> None:
         self.form = Form()
         self._on_file = on_file
         self._file_names = file_names
+        self._files_max = files_max
+        self._parts_max = PARTS_MAX + files_max - 1
         self._body_bytes_max = body_bytes_max
         self._received_bytes = 0
         self._part: MultipartSegment | None = None
         self._value = bytearray()
         self._is_past_end = False  # what follows the last boundary is to be ignored (RFC 2046 5.1)
-        self._parser = PushMultipartParser(boundary_of(content_type), max_segment_count=PARTS_MAX, strict=True)
+        self._parser = PushMultipartParser(boundary_of(content_type), max_segment_count=self._parts_max, strict=True)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
@@ -103,8 +111,8 @@ class FormReader:
             self._open(event)
         elif event is None:
             self._close()
-        elif self.form.file is not None and self._is_file:
-            self.form.file.size_bytes += len(event)
+        elif self.form.files and self._is_file:
+            self.form.files[-1].size_bytes += len(event)
             self._on_file(bytes(event))
         else:
             self._value += event
@@ -119,9 +127,9 @@ class FormReader:
             raise malformed()
         if not self._is_file:
             return
-        if self.form.file is not None:
-            raise BadRequest("Send one file per request.", code="duplicate_field", param=self._name)
-        self.form.file = FilePart(part.filename, part.content_type)
+        if len(self.form.files) == self._files_max:
+            raise self._too_many_files()
+        self.form.files.append(FilePart(part.filename, part.content_type))
 
     def _close(self) -> None:
         if not self._is_file:
@@ -140,9 +148,14 @@ class FormReader:
     def _is_file(self) -> bool:
         return self._name in self._file_names
 
+    def _too_many_files(self) -> BadRequest:
+        if self._files_max == 1:
+            return BadRequest("Send one file per request.", code="duplicate_field", param=self._name)
+        return BadRequest(f"A request may have at most {self._files_max} files.", code="too_many_parts")
+
     def _limit_error(self, error: ParserLimitReached) -> BadRequest:
         if "count" in str(error) and "header" not in str(error):
-            return BadRequest(f"A request may have at most {PARTS_MAX} parts.", code="too_many_parts")
+            return BadRequest(f"A request may have at most {self._parts_max} parts.", code="too_many_parts")
         return malformed()
 
 

@@ -97,6 +97,11 @@ class Allowance:
     def __repr__(self) -> str:
         return f"<Allowance of {self._limits}: {self.running} running, {self._bucket}>"
 
+    @property
+    def concurrency(self) -> int | None:
+        """Requests at a time; None is any number."""
+        return self._limits.concurrency
+
     def change(self, limits: Limits, now: float) -> None:
         """Other limits from now on; what was used stays used."""
         if limits.requests is None or limits.per_s is None:

@@ -51,7 +51,7 @@ class Api:
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
         for kind in (TRANSCRIPTIONS, TRANSLATIONS, PLAIN, ASR):
-            add(routes, "POST", kind.path, self._handler(kind), expect=self._expect_handler(kind))
+            add(routes, "POST", kind.path, self._handler(kind), expect=self.expecting(kind))
         add(routes, "GET", "/v1/models", self.list_models)
         add(routes, "GET", "/v1/models/{id:.+}", self.get_model)
         add(routes, "DELETE", "/v1/models/{id:.+}", self.delete_model)
@@ -72,9 +72,10 @@ class Api:
 
         return handle
 
-    def _expect_handler(self, kind: FormKind) -> ExpectHandler:
+    def expecting(self, kind: FormKind) -> ExpectHandler:
+        """`Expect: 100-continue`: a caller who would be refused is told so before it sends its body."""
+
         async def expect(request: web.Request) -> web.StreamResponse | None:
-            """`Expect: 100-continue`: a caller who would be refused is told so before it sends its body."""
             if request.headers.get("Expect", "").lower() != "100-continue":
                 raise web.HTTPExpectationFailed(text="")
             try:

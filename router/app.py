@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from fleet import web as fleet_web
+from fleet.forms import TRANSCRIPTIONS
 from fleet.serve import StartupError
 from router.admin import Admin
 from router.admission import Admission
@@ -22,6 +23,7 @@ from router.api import Api
 from router.assign import Assigner
 from router.attempt import Attempts, Outcome
 from router.audit import Audit
+from router.batch import Batch
 from router.cache.desk import Desk
 from router.cache.guard import Guard
 from router.cache.stores import open_store
@@ -98,7 +100,9 @@ class RouterService:
         self.cache = self._build_cache()
         self.intake = self._build_intake()
         self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
-        self._build_api().add_routes(self.app.router)
+        api = self._build_api()
+        api.add_routes(self.app.router)
+        self._build_batch().add_routes(self.app.router, api.expecting(TRANSCRIPTIONS))
         self.realtime = Realtime(settings, self.intake, keys=self.keys, floor=self.floor, offer=self._offer)
         self.realtime.add_routes(self.app.router)
         self.app.on_cleanup.append(self.realtime.close)
@@ -219,6 +223,16 @@ class RouterService:
             status=self.status,
             audit=self._audit,
             cache=self.cache,
+        )
+
+    def _build_batch(self) -> Batch:
+        return Batch(
+            self._settings,
+            self.intake,
+            keys=self.keys,
+            pool=self.floor.pool,
+            spool=self.spool,
+            status=self.status,
         )
 
     def _build_api(self) -> Api:

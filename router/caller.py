@@ -25,6 +25,7 @@ class Caller:
     tenant: str = ""
     client_retries: int = 0
     is_guess: bool = False  # the router's own idea, to be early: it counts against nobody's limits
+    is_part: bool = False  # of a request that was let in already: a drain finishes what it began
     trace_headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -85,7 +85,7 @@ class Intake:
         check_head(body, body_bytes_max=self._settings.max_upload_bytes)
         if (refused := self._allowance(caller).refusal(time.monotonic())) is not None:
             raise refused
-        if self._status.state == "draining":
+        if self._status.state == "draining" and not caller.is_part:
             raise Unavailable("This router is shutting down.", code="draining", retry_after_s=1)
         if not self._spool.has_room(body.size_bytes):
             raise Unavailable("The spool for uploads is full.", code="storage_unavailable", retry_after_s=5)
@@ -149,9 +149,9 @@ class Intake:
     def _noted(self, caller: Caller) -> Iterator[Story]:
         """Note in ledger, metrics and access log how the request ended, however it ends."""
         story = Story(arrived_at=caller.arrived_at)
-        self._status.open_requests += 1
         try:
-            yield story
+            with self._status.open():
+                yield story
         except FleetError as error:
             story.fail(error)
             raise
@@ -159,7 +159,6 @@ class Intake:
             story.hung_up()
             raise
         finally:
-            self._status.open_requests -= 1
             asyncio.get_running_loop().call_soon(self._note, caller, story)  # once the answer is on its way
 
     def _note(self, caller: Caller, story: Story) -> None:

@@ -40,6 +40,7 @@ class RouterSettings:
     default_deadline_s: float = setting(600, "deadline of a caller who states none", unit="s", least=1)
 
     max_upload_mb: float = setting(500, "largest request body", unit="MB", least=0.001)
+    max_batch_files: int = setting(100, "clips in one request to /v1/audio/transcriptions_batch", unit="files", least=1)
     spool_memory_mb: float = setting(64, "bodies held in memory, all together; the rest on disk", unit="MB", least=0)
     spool_disk_mb: float = setting(8192, "bodies held on disk, all together; more is refused", unit="MB", least=0)
     spool_dir: str | None = setting(

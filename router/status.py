@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,7 +42,7 @@ WHY = {
 
 
 class Status:
-    """Reads the parts; changes nothing."""
+    """Reads the parts; changes nothing. State of its own: how the router is, and who waits for an answer."""
 
     def __init__(
         self,
@@ -65,6 +67,15 @@ class Status:
         self.lags_s: deque[float] = deque(maxlen=600)
         self.state = "serving"  # then leaving (still serves, /readyz says no), then draining
         self.open_requests = 0  # callers that wait for an answer, uploads included
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Count a request that a drain waits for, for exactly as long as the block runs."""
+        self.open_requests += 1
+        try:
+            yield
+        finally:
+            self.open_requests -= 1
 
     def to_json(self) -> dict[str, Any]:
         """The whole document."""

@@ -70,6 +70,23 @@ TRANSCRIPT = Answer(
     },
 )
 
+BATCH: Schema = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {
+        "results": {
+            "type": "array",
+            "items": {"anyOf": [ref("VerboseTranscription"), ref("Transcription"), TEXT, ref("Error")]},
+        }
+    },
+}
+
+
+def several(one: Schema) -> Schema:
+    """A form whose file part may stand more than once."""
+    file = one["properties"]["file"]
+    return {**one, "properties": {**one["properties"], "file": {"type": "array", "items": file}}}
+
 
 def _upload(name: str, path: str, summary: str, body: Schema, answer: Answer, **more: Any) -> Operation:
     return Operation(
@@ -106,6 +123,14 @@ OPERATIONS: tuple[Operation, ...] = (
         form(),
         TRANSCRIPT,
         about="OpenAI's route: their clients work unmodified. Fields that nobody knows are ignored.",
+    ),
+    _upload(
+        "createTranscriptions",
+        "/v1/audio/transcriptions_batch",
+        "Transcribe several clips",
+        several(form()),
+        Answer("A transcript or an error for each clip, in the order sent.", {JSON: BATCH}),
+        about="Several parts named `file`; the other fields hold for each of them. One clip's error is only its own.",
     ),
     _upload(
         "createTranslation",

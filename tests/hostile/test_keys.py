@@ -40,6 +40,7 @@ ROUTES = {
     "GET /v1/models/{id}": CLOSED,
     "DELETE /v1/models/{id}": CLOSED,
     "POST /v1/audio/transcriptions": CLOSED,
+    "POST /v1/audio/transcriptions_batch": CLOSED,
     "POST /v1/audio/translations": CLOSED,
     "POST /transcribe": CLOSED,
     "POST /asr": CLOSED,
