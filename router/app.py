@@ -17,6 +17,7 @@ from aiohttp import web
 from fleet import web as fleet_web
 from fleet.forms import TRANSCRIPTIONS
 from fleet.serve import StartupError
+from fleet.trace import Tracing
 from router.admin import Admin
 from router.admission import Admission
 from router.api import Api
@@ -63,7 +64,7 @@ logger = logging.getLogger("router")
 class RouterService:
     """One router: the application, its loops, and how it drains."""
 
-    def __init__(self, settings: RouterSettings) -> None:
+    def __init__(self, settings: RouterSettings, tracing: Tracing | None = None) -> None:
         self._settings = settings
         self._id = secrets.token_hex(4)
         self._rng = Random()  # noqa: S311  it spreads load, it guards nothing
@@ -92,6 +93,8 @@ class RouterService:
         self._key_watch = self._build_key_watch()
         self._audit = self._build_audit()
         self.app = fleet_web.finish(web.Application(client_max_size=0))
+        if tracing is not None:
+            tracing.watch(self.app)
         self.app.middlewares.append(self.keys.check)
         self.app.on_response_prepare.append(self.keys.stamp)
         self.app.cleanup_ctx.extend([self._with_session, self._with_audit])

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from fleet import trace
+from fleet.trace import Span, Untraced
 from fleet.web import ID_KEY
 from router.keys import TENANT
 
 DEADLINE_HEADERS = ("X-Request-Timeout", "x-stainless-read-timeout")
-TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,11 @@ class Caller:
     client_retries: int = 0
     is_guess: bool = False  # the router's own idea, to be early: it counts against nobody's limits
     is_part: bool = False  # of a request that was let in already: a drain finishes what it began
-    trace_headers: dict[str, str] = field(default_factory=dict)
+    span: Span = field(default_factory=Untraced)
 
 
 def caller_of(request: web.Request, *, now: float, default_deadline_s: float) -> Caller:
     """The sender of an HTTP request that passed the keys."""
-    headers = request.headers
     return Caller(
         request_id=request.get(ID_KEY, ""),  # not named yet when it only expects a 100
         door=f"{request.method} {request.path}",
@@ -39,7 +39,7 @@ def caller_of(request: web.Request, *, now: float, default_deadline_s: float) ->
         deadline_at=now + deadline_s(request, default_deadline_s),
         tenant=request[TENANT],
         client_retries=client_retries(request),
-        trace_headers={name: headers[name] for name in TRACE_HEADERS if name in headers},
+        span=trace.of(request),
     )
 
 

@@ -110,7 +110,8 @@ class Dispatcher:
         self.floor.queue.add(waiting)
         try:
             self.assign()
-            lease = await self._turn(turn, job, reply)
+            with job.span.child("queue"):
+                lease = await self._turn(turn, job, reply)
             job.queued_s += time.monotonic() - since
             yield lease
         finally:
@@ -155,7 +156,11 @@ class Dispatcher:
         job.history.attempts += 1
         job.worker = lease.worker.name
         started = time.monotonic()
-        outcome = await self._attempts.run(lease, job, reply)
+        with job.span.child("attempt") as span:
+            job.trace_headers = span.headers
+            outcome = await self._attempts.run(lease, job, reply)
+            ended = outcome.failure.name.lower() if outcome.failure else outcome.status
+            span.note(fleet_worker=lease.worker.name, fleet_outcome=ended)
         now = time.monotonic()
         if outcome.failure is None:
             job.decoded_s = outcome.audio_s

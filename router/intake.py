@@ -130,7 +130,7 @@ class Intake:
             deadline_at=caller.deadline_at,
             tenant=caller.tenant,
             client_retries=caller.client_retries,
-            trace_headers=caller.trace_headers,
+            span=caller.span,
         )
 
     def _read(self, body: Body, upload: Upload) -> TranscriptionRequest:

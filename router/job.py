@@ -9,6 +9,7 @@ from typing import Protocol
 from fleet import wire
 from fleet.fields import TranscriptionRequest
 from fleet.stages import SERVER_TIMING, Stages
+from fleet.trace import Span, Untraced
 from router.retry import History
 from router.spool import Spool
 
@@ -57,7 +58,8 @@ class Job:
     deadline_at: float
     tenant: str = ""
     client_retries: int = 0
-    trace_headers: dict[str, str] = field(default_factory=dict)
+    span: Span = field(default_factory=Untraced)
+    trace_headers: dict[str, str] = field(default_factory=dict)  # of the attempt that runs
     history: History = field(default_factory=History)
     tried: set[str] = field(default_factory=set)
     queued_s: float = 0.0  # waited for slots so far

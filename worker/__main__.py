@@ -8,7 +8,7 @@ import sys
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-from fleet import log, serve  # noqa: E402
+from fleet import log, serve, trace  # noqa: E402
 from fleet.settings import SettingError, load  # noqa: E402
 from worker import memory  # noqa: E402
 from worker.settings import WorkerSettings  # noqa: E402
@@ -19,6 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = load(WorkerSettings, os.environ, sys.argv[1:] if argv is None else argv, prog="whisper-fleet worker")
         settings.scripted_s  # noqa: B018  read now, so that a bad number is a bad setting
+        tracing = trace.start("whisper-fleet-worker", os.environ)
     except SettingError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return serve.EXIT_STARTUP
@@ -26,13 +27,16 @@ def main(argv: list[str] | None = None) -> int:
     log.set_up(settings.log_level, settings.log_format, secrets=[settings.worker_token])
     from worker.app import Worker  # noqa: PLC0415  settings are read before anything heavy is imported
 
-    return serve.run(
-        lambda: Worker(settings),
+    code = serve.run(
+        lambda: Worker(settings, tracing),
         host=settings.host,
         port=settings.port,
         keepalive_s=settings.keepalive_s,
         limits=settings.connection_limits,
     )
+    if tracing is not None:
+        tracing.close()
+    return code
 
 
 if __name__ == "__main__":

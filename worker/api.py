@@ -10,7 +10,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from fleet import models, render
+from fleet import models, render, trace
 from fleet.errors import FleetError, MethodNotAllowed, RequestTimeout, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
 from fleet.forms import ASR, PLAIN
@@ -145,7 +145,8 @@ class Api:
         """The request as its headers tell it; what certainly will be refused is refused before its body is read."""
         admission = Admission(tier_of(request.headers), 0.0, request.headers.get(ROUTER, ""))
         patience = patience_s(request.headers, self._settings.request_timeout_s)
-        visit = request[VISIT] = Visit(admission=admission, deadline=time.monotonic() + patience)
+        deadline = time.monotonic() + patience
+        visit = request[VISIT] = Visit(admission=admission, deadline=deadline, span=trace.of(request))
         return visit
 
     async def _receive(self, request: web.Request, visit: Visit, names: Collection[str]) -> Upload:

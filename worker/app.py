@@ -10,6 +10,7 @@ from aiohttp import web
 
 from fleet import web as fleet_web
 from fleet.errors import Unavailable
+from fleet.trace import Tracing
 from fleet.wire import WorkerState
 from worker import fake, memory
 from worker.api import Api
@@ -30,8 +31,9 @@ from worker.window import Engine
 class Worker:
     """One worker process: its application, its model, and how both stop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, tracing: Tracing | None = None) -> None:
         self._settings = settings
+        self._tracing = tracing
         self._metrics = WorkerMetrics()
         self._lifecycle = Lifecycle()
         self._engine = build_engine(settings)
@@ -88,6 +90,8 @@ class Worker:
             metrics=self._metrics,
         )
         app = fleet_web.finish(web.Application())
+        if self._tracing is not None:
+            self._tracing.watch(app)
         app.middlewares.append(Token(self._settings.worker_token).check)
         api.register(app)
         app.on_startup.append(self._start)

@@ -16,6 +16,7 @@ from typing import IO
 
 from fleet.errors import DeadlineExceeded, FleetError
 from fleet.stages import Stages
+from fleet.trace import Span, Untraced
 from fleet.wire import Segment, Tier
 from worker.gate import Admission, Gate
 from worker.metrics import WorkerMetrics
@@ -36,6 +37,7 @@ class Visit:
     progress: Progress = field(default_factory=Progress)
     began: float = field(default_factory=time.monotonic)
     queue_s: float = 0.0
+    span: Span = field(default_factory=Untraced)
 
     def stages(self, now: float) -> Stages:
         """Where its time went so far."""
@@ -93,13 +95,18 @@ class Door:
 
     async def _work(self, source: IO[bytes], options: DecodeOptions, visit: Visit) -> AsyncGenerator[Segment, None]:
         waiting = time.monotonic()
-        await self._gate.turn(visit.admission)
+        with visit.span.child("queue"):
+            await self._gate.turn(visit.admission)
         started = time.monotonic()
         visit.queue_s = started - waiting
-        clip = await self._transcriber.decode(source, visit.progress)
+        with visit.span.child("decode"):
+            clip = await self._transcriber.decode(source, visit.progress)
         visit.admission.work_s = self._reporter.work_s(clip.duration_s)
-        async with aclosing(self._transcriber.segments(clip, options, visit.progress)) as segments:
-            async for segment in segments:
-                yield segment
+        segments = self._transcriber.segments(clip, options, visit.progress)
+        with visit.span.child("engine") as span:
+            async with aclosing(segments):
+                async for segment in segments:
+                    yield segment
+            span.note(fleet_audio__s=clip.duration_s, fleet_segments=len(visit.progress.segments))
         compute_s = time.monotonic() - started
         self._reporter.learn(clip.duration_s, compute_s)

@@ -44,5 +44,5 @@ def test_only_trace_headers_travel_on():
     asked = request(traceparent="00-1", Authorization="Bearer secret", Cookie="a=b")
     asked[ID_KEY], asked[TENANT] = "r1", "crm"
     caller = caller_of(asked, now=5.0, default_deadline_s=600)
-    assert caller.trace_headers == {"traceparent": "00-1"}
+    assert caller.span.headers == {"traceparent": "00-1"}
     assert (caller.door, caller.tenant, caller.deadline_at) == ("POST /", "crm", 605.0)
