@@ -22,6 +22,7 @@ from tests.integration import processes
 SAMPLES = Path(__file__).parents[2] / "samples"
 TEXTS = {entry["file"]: entry["text"] for entry in json.loads((SAMPLES / "texts.json").read_text())}
 FRAME_S = 0.1
+SESSIONS_MAX = 5
 FINAL_WITHIN_S = 0.5  # from `committed` to `completed`, at the caller, with the embedded model, on a machine at rest
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
@@ -96,17 +97,21 @@ def of(seen: list, kind: str) -> list:
 async def test_text_while_somebody_speaks_and_the_right_text_after(fleet):
     """
     Deltas before the end of speech, in order and adding up; the transcript within half a second of the end of the turn.
+
+    Guesses are dropped while the fleet is busy, and here other programs may keep it so: one of a few sessions has them.
     """
     name = "digits-short-theo.wav"
-    async with session(fleet) as connection, asyncio.TaskGroup() as group:
-        group.create_task(speak(connection, pcm(spoken(name)), 48_000))
-        seen = await until_completed(connection)
-
-    kinds = [event.type.rpartition(".")[2] for _, event in seen]
-    before = kinds[: kinds.index("speech_stopped")]
-    assert before[:2] == ["created", "speech_started"]
+    for _ in range(SESSIONS_MAX):
+        async with session(fleet) as connection, asyncio.TaskGroup() as group:
+            group.create_task(speak(connection, pcm(spoken(name)), 48_000))
+            seen = await until_completed(connection)
+        kinds = [event.type.rpartition(".")[2] for _, event in seen]
+        before = kinds[: kinds.index("speech_stopped")]
+        assert before[:2] == ["created", "speech_started"]
+        assert of(seen, "completed")[0].transcript == TEXTS[name]
+        if before.count("delta") >= 2:
+            break
     assert before.count("delta") >= 2
-    assert of(seen, "completed")[0].transcript == TEXTS[name]
     assert "".join(event.delta for event in of(seen, "delta")) == TEXTS[name]
     times = {event.type.rpartition(".")[2]: at for at, event in seen}
     assert times["completed"] - times["committed"] < max(FINAL_WITHIN_S, 3 * await upload_s(fleet, name))
