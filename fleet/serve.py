@@ -81,7 +81,7 @@ async def _serve(
         handler_cancellation=True,  # a caller who hangs up cancels what it asked for
         auto_decompress=False,  # half a megabyte of gzip can become half a gigabyte
         keepalive_timeout=keepalive_s,
-        lingering_time=2,  # what a refused caller still sends is read for so long, so that it sees the refusal
+        lingering_time=5,  # what a refused caller still sends is read for so long, so that it sees the refusal
         shutdown_timeout=5,  # by then the drain is over; this is for who ignores it
         access_log=None,
         read_bufsize=1 << 18,  # uploads are read in fewer, larger pieces
