@@ -27,7 +27,7 @@ LISTS = frozenset(
 SCALARS = frozenset([
     "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy", "task", "hotwords",
     "vad_filter", "beam_size", "max_speech_duration_s", "min_silence_duration_ms", "condition_on_previous_text",
-    "transcription_tier", "user",
+    "transcription_tier", "user", "progress",
 ])
 # fmt: on
 BOUNDS = {  # least and most, both allowed
@@ -80,6 +80,7 @@ class TranscriptionRequest:
     wants_words: bool = False
     wants_logprobs: bool = False
     stream: bool = False
+    wants_progress: bool = False  # events that tell how far it is, then the whole answer in one
     vad: Vad = Vad()
     beam_size: int | None = None
     condition_on_previous_text: bool | None = None
@@ -87,8 +88,10 @@ class TranscriptionRequest:
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is server-sent events; subtitles and verbose_json always come as one body."""
-        return self.stream and self.response_format in (ResponseFormat.JSON, ResponseFormat.TEXT)
+        """Whether the answer is server-sent events; subtitles and verbose_json come as one body, or one event."""
+        return self.wants_progress or (
+            self.stream and self.response_format in (ResponseFormat.JSON, ResponseFormat.TEXT)
+        )
 
 
 def parse_request(
@@ -130,6 +133,7 @@ def parse_request(
         wants_words=wants_words,
         wants_logprobs=bool(includes),
         stream=values.boolean("stream") or False,
+        wants_progress=values.boolean("progress") or False,
         vad=values.vad(),
         beam_size=values.integer("beam_size"),
         condition_on_previous_text=values.boolean("condition_on_previous_text"),

@@ -20,6 +20,8 @@ VTT_TYPE = "text/vtt; charset=utf-8"
 SSE_TYPE = "text/event-stream; charset=utf-8"
 SSE_HEADERS = {"Content-Type": SSE_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
+PROGRESS, WHOLE = "transcript.progress", "transcript.whole"  # events of who asked for `progress`
+
 HEARTBEAT = b": waiting\n\n"  # the only heartbeat that every client's event parser ignores
 HEARTBEAT_S = 10  # proxies close a silent connection after 60 s or so
 
@@ -150,6 +152,18 @@ def done_event(transcript: Transcript, request: TranscriptionRequest) -> bytes:
     if request.wants_logprobs:
         event["logprobs"] = [logprob(segment) for segment in transcript.segments]
     return _event(event)
+
+
+def progress_event(transcript: Transcript) -> bytes:
+    """How much of the clip is transcribed, 0 to 1."""
+    end_s = transcript.segments[-1].end if transcript.segments else 0.0
+    return _event({"type": PROGRESS, "progress": round(min(1.0, end_s / max(transcript.duration_s, 0.01)), 3)})
+
+
+def whole_event(transcript: Transcript, request: TranscriptionRequest) -> bytes:
+    """The answer in the format that was asked for, as one event."""
+    body, content_type = render(transcript, request)
+    return _event({"type": WHOLE, "content_type": content_type, "body": body.decode()})
 
 
 def error_event(error: FleetError) -> bytes:

@@ -13,7 +13,7 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fleet import remote
+from fleet import remote, transcribe_job
 from fleet.fields import ResponseFormat
 
 EXTENSIONS = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -29,6 +29,7 @@ class Wish:
     fields: dict[str, str]
     extension: str
     output_dir: Path | None
+    is_job: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.output_dir.mkdir(parents=True, exist_ok=True)
     fields = {"model": options.model, "response_format": options.format}
     fields |= {name: value for name in ("language", "prompt") if (value := getattr(options, name))}
-    wish = Wish(url=options.url, fields=fields, extension=extension, output_dir=options.output_dir)
+    wish = Wish(url=options.url, fields=fields, extension=extension, output_dir=options.output_dir, is_job=options.job)
     try:
         outcomes = asyncio.run(_send_all(options.files, wish, options))
     except remote.RemoteError as error:
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", help="text that comes before, or names that may occur (default: none)")
     parser.add_argument("--model", default="whisper-1", help="model (default: whisper-1, the fleet's own)")
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="write FILE.txt, .srt ... here, not to stdout")
+    parser.add_argument("--job", action="store_true", help="hand the files over as jobs that outlive the connection")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files sent at once (default: 4)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="S", help="seconds a file (default: 3600)")
     remote.add_options(parser)
@@ -129,11 +131,18 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
         else:
             progress.update(bar, total=None, phase="transcribing")
 
+    def on_progress(progress_ratio: float, phase: str) -> None:
+        progress.update(bar, total=1, completed=progress_ratio, phase=phase)
+
+    headers = transcribe_job.new_key() if wish.is_job else {}
     for tries_left in range(BUSY_TRIES - 1, -1, -1):
         try:
             with CountedFile(path, on_read) as file:
                 form = aiohttp.FormData(wish.fields)
                 form.add_field("file", file, filename=path.name)
+                if wish.is_job:
+                    job_id = await transcribe_job.submit(http, form, headers)
+                    break
                 async with http.post("v1/audio/transcriptions", data=form) as response:
                     return await remote.body_of(response)
         except remote.RemoteError as error:
@@ -141,7 +150,7 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
                 raise
             progress.update(bar, phase=f"busy, again in {error.retry_after_s:.0f} s")
             await asyncio.sleep(error.retry_after_s)
-    raise AssertionError("the last try returns or raises")
+    return await transcribe_job.wait(http, job_id, on_progress)
 
 
 def _deliver(outcome: Outcome, wish: Wish, *, is_one_of_several: bool) -> None:

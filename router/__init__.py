@@ -5,6 +5,7 @@ Finds the right worker for each request at the right moment. The life of a reque
     intake      what every door calls: the form read as it streams in (upload), its body kept in a spool
     allowance   what is left to the key of its limits; audit: who had how much transcribed
     cache       what was asked before is answered from what is kept, if CACHE is on
+    deferred    jobs: kept in a store, run through the intake when a slot is free
     duration    how many seconds of audio the first 64 KB promise; estimate: what that costs in seconds of work
     admission   refused at once, with a paced Retry-After (ticket), if its turn would come too late
     queue_order otherwise it waits in the one queue: by age and size, fair between keys

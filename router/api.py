@@ -10,9 +10,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from fleet import __version__, models
 from fleet.errors import FleetError, MethodNotAllowed
 from fleet.forms import ASR, PLAIN, TRANSCRIPTIONS, TRANSLATIONS, FormKind
-from fleet.web import ExpectHandler, Handler, add, error_response, json_answer
+from fleet.web import ExpectHandler, Handler, add, json_answer
 from router.caller import Caller, caller_of
 from router.dispatch import Floor
+from router.expect import expecting
 from router.intake import Intake
 from router.keys import Keys
 from router.metrics import Metrics
@@ -75,20 +76,12 @@ class Api:
     def expecting(self, kind: FormKind) -> ExpectHandler:
         """`Expect: 100-continue`: a caller who would be refused is told so before it sends its body."""
 
-        async def expect(request: web.Request) -> web.StreamResponse | None:
-            if request.headers.get("Expect", "").lower() != "100-continue":
-                raise web.HTTPExpectationFailed(text="")
-            try:
-                self._keys.require(request)
-                body = body_of(request, kind, within_s=self._settings.body_timeout_s)
-                self._intake.check(self._caller(request), body)
-            except FleetError as error:
-                return error_response(error)
-            if request.transport is not None:
-                request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            return None
+        def check(request: web.Request) -> None:
+            self._keys.require(request)
+            body = body_of(request, kind, within_s=self._settings.body_timeout_s)
+            self._intake.check(self._caller(request), body)
 
-        return expect
+        return expecting(check)
 
     def _caller(self, request: web.Request) -> Caller:
         return caller_of(request, now=time.monotonic(), default_deadline_s=self._settings.default_deadline_s)

@@ -29,6 +29,7 @@ from router.cache.desk import Desk
 from router.cache.guard import Guard
 from router.cache.stores import open_store
 from router.cache.story import Cache
+from router.deferred.service import Jobs
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
 from router.ejection import Ejection
@@ -113,6 +114,8 @@ class RouterService:
         desk = Desk(self.cache, self._ledger)
         desk.add_routes(self.app.router)
         desk.add_series(self._metrics.registry)
+        self._jobs = self._build_jobs()
+        self._jobs.join(self.app)
         Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
         Admin(self.floor.pool, self._discovery, self.dispatcher.assign).add_routes(self.app.router)
 
@@ -134,7 +137,7 @@ class RouterService:
             watches.append(self._key_watch.loop())
         if self.cache is not None:
             watches.append(self.cache.sweep_loop())
-        return [self._discovery.loop(), probe.loop(), self.wyoming.loop(), *watches]
+        return [self._discovery.loop(), probe.loop(), self.wyoming.loop(), *watches, *self._jobs.loops()]
 
     async def drain(self) -> None:
         """Say no at /readyz, keep serving for the notice, then refuse new work and finish what is here."""
@@ -236,6 +239,18 @@ class RouterService:
             pool=self.floor.pool,
             spool=self.spool,
             status=self.status,
+        )
+
+    def _build_jobs(self) -> Jobs:
+        return Jobs(
+            self._settings,
+            self.intake,
+            floor=self.floor,
+            keys=self.keys,
+            offer=self._offer,
+            spool=self.spool,
+            status=self.status,
+            registry=self._metrics.registry,
         )
 
     def _build_api(self) -> Api:

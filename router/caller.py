@@ -28,6 +28,7 @@ class Caller:
     is_guess: bool = False  # the router's own idea, to be early: it counts against nobody's limits
     is_part: bool = False  # of a request that was let in already: a drain finishes what it began
     span: Span = field(default_factory=Untraced)
+    is_stored: bool = False  # a job, which keeps count of the workers that died under it
 
 
 def caller_of(request: web.Request, *, now: float, default_deadline_s: float) -> Caller:

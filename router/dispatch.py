@@ -184,7 +184,7 @@ class Dispatcher:
 
     async def _check_quarantine(self, job: Job) -> None:
         now = time.monotonic()
-        if not self._quarantine.is_empty(now) and self._quarantine.holds(await job.digest(), now):
+        if not job.is_stored and not self._quarantine.is_empty(now) and self._quarantine.holds(await job.digest(), now):
             raise rejected()
 
     async def _reject(self, job: Job) -> None:

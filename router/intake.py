@@ -131,6 +131,7 @@ class Intake:
             tenant=caller.tenant,
             client_retries=caller.client_retries,
             span=caller.span,
+            is_stored=caller.is_stored,
         )
 
     def _read(self, body: Body, upload: Upload) -> TranscriptionRequest:

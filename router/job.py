@@ -60,6 +60,7 @@ class Job:
     client_retries: int = 0
     span: Span = field(default_factory=Untraced)
     trace_headers: dict[str, str] = field(default_factory=dict)  # of the attempt that runs
+    is_stored: bool = False  # by router.deferred: it comes back by itself, and not at once
     history: History = field(default_factory=History)
     tried: set[str] = field(default_factory=set)
     queued_s: float = 0.0  # waited for slots so far

@@ -71,6 +71,22 @@ class RouterSettings:
     discovery_interval_s: float = setting(2, "how often a dns:// name is looked up", unit="s", least=0.1)
     connect_timeout_s: float = setting(2, "connecting to a worker", unit="s", least=0.05)
 
+    jobs: str = setting(
+        "sqlite",
+        "where jobs are kept: sqlite (the user's state folder), sqlite:///PATH, postgresql://USER@HOST/DATABASE, off",
+    )
+    jobs_max: int = setting(10_000, "jobs in the store, ended ones included; one more is refused", unit="jobs", least=1)
+    jobs_max_mb: float = setting(8192, "audio and results in the store", unit="MB", least=0.001)
+    jobs_at_once: int = setting(
+        16, "jobs that this router runs at once; slots are left for live requests", unit="jobs", least=1, most=256
+    )
+    job_ttl_s: float = setting(86_400, "how long an ended job and its result are kept", unit="s", least=1)
+    job_lease_s: float = setting(30, "how soon a job is taken over whose router vanished", unit="s", least=1)
+    webhook_allow: tuple[str, ...] = setting(
+        (), "hosts that callback_url may name: HOST, HOST:PORT, http://HOST; networks that they may be in"
+    )
+    webhook_secret: str | None = setting(None, "signs webhooks; whsec_BASE64, or any text")
+
     api_key: str | None = setting(None, "the key that callers must send; unset: open on loopback")
     api_keys_file: str | None = setting(None, "file of keys with limits of their own: whisper-fleet keys")
     api_keys_pepper_file: str | None = setting(
@@ -124,6 +140,10 @@ class RouterSettings:
             raise SettingError(f"WYOMING_KEY={self.wyoming_key} names a key of API_KEYS_FILE, which is not set.")
         if self.cache not in ("off", "memory", "disk") and not self.cache.startswith(REDIS_SCHEMES):
             raise SettingError("CACHE must be off, memory, disk or redis://HOST:PORT/DB.")  # it may hold a password
+        if self.webhook_allow and not self.webhook_secret:
+            raise SettingError(
+                "WEBHOOK_ALLOW is set and WEBHOOK_SECRET is not: nobody could tell a webhook from a fake."
+            )
         if not self.workers:
             raise SettingError("WORKERS is empty: give worker URLs, comma-separated, or dns://NAME:PORT.")
 

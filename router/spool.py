@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import IO
 
@@ -88,6 +88,16 @@ class Spool:
         while chunk := await asyncio.to_thread(self._read_at, offset):
             offset += len(chunk)
             yield chunk
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same for a thread that may block."""
+        if self.in_memory is not None:
+            yield self.in_memory
+            return
+        offset = 0
+        while piece := self._read_at(offset):
+            offset += len(piece)
+            yield piece
 
     def close(self) -> None:
         """Free memory and disk; twice does no harm."""

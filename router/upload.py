@@ -7,7 +7,7 @@ The form is parsed only to know what is asked and to refuse what is malformed; w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -62,6 +62,20 @@ class Upload:
         async for chunk in self.spool.chunks():
             reader.feed(chunk)
         return state.hexdigest()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The file's bytes alone, for a thread that may block."""
+        ready: list[bytes] = []
+        reader = FormReader(
+            self.content_type,
+            on_file=ready.append,
+            body_bytes_max=self.spool.size_bytes,
+            file_names=self.kind.file_names,
+        )
+        for piece in self.spool.pieces():
+            reader.feed(piece)
+            yield from map(bytes, ready)
+            ready.clear()
 
 
 async def receive(

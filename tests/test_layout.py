@@ -38,6 +38,10 @@ CORE = {
     "router/description/operations.py",
     "router/description/page.py",
     "router/description/schemas.py",
+    "router/deferred/callback.py",
+    "router/deferred/gate.py",
+    "router/deferred/record.py",
+    "router/deferred/verdict.py",
     "router/duration.py",
     "router/ejection.py",
     "router/estimate.py",
@@ -82,6 +86,11 @@ KNOW_THE_ENGINE = {
 # Files whose claims are tested elsewhere, each with where.
 NO_TWIN = {
     "fleet/up.py": "whole fleets: tests/integration/test_up.py",
+    "router/deferred/database.py": "protocols; tests/contracts/test_job_store.py holds both databases to them",
+    "router/deferred/postgres.py": "tests/contracts/test_job_store.py, tests/chaos/test_jobs.py",
+    "router/deferred/schema.py": "the tables that tests/contracts/test_job_store.py uses",
+    "router/deferred/service.py": "builds the parts; built by every test of tests/router/deferred/test_desk.py",
+    "router/deferred/store.py": "tests/contracts/test_job_store.py, on both databases",
     "router/__main__.py": "started by every whole fleet",
     "router/app.py": "builds the parts; built by every test of tests/router/test_api.py",
     "router/intake.py": "what tests/router/test_api.py and tests/router/test_door.py call",

@@ -31,8 +31,9 @@ async def send(
         beating = group.create_task(_beat(response))
         try:
             async for segment in segments:
-                await response.write(render.delta_event(segment, wanted, is_first=segment.id == 0))
-            await response.write(render.done_event(transcript(), wanted))
+                await response.write(_event(segment, wanted, transcript))
+            end = render.whole_event if wanted.wants_progress else render.done_event
+            await response.write(end(transcript(), wanted))
         except FleetError as raised:
             error = raised
             await response.write(render.error_event(raised))
@@ -43,6 +44,12 @@ async def send(
     if lost is not None:
         raise lost
     return error  # the end of the body is sent after the slot is free: a router that reads it may send the next request
+
+
+def _event(segment: Segment, wanted: TranscriptionRequest, transcript: Callable[[], Transcript]) -> bytes:
+    if wanted.wants_progress:
+        return render.progress_event(transcript())
+    return render.delta_event(segment, wanted, is_first=segment.id == 0)
 
 
 async def _beat(response: web.StreamResponse) -> None:

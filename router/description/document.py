@@ -22,6 +22,7 @@ it sent one."""
 
 TAGS = {
     "Transcribing": "A clip in, text out.",
+    "Jobs": "A clip in, text later: for what outlives a connection.",
     "Models": "What is loaded.",
     "Looking": "How the fleet is, for people, probes and Prometheus.",
     "Operating": "What an operator may do; with the admin key.",

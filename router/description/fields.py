@@ -65,6 +65,11 @@ FIELDS: dict[str, Schema] = {
     "stream": _flag(
         "`true`: server-sent events, a delta for each segment; with `json` and `text` only.", default=False
     ),
+    "progress": _flag(
+        "`true`: server-sent events, `transcript.progress` from 0 to 1, then `transcript.whole`, whose `body` is the "
+        "answer in any `response_format`.",
+        default=False,
+    ),
     "temperature": _number("temperature", "Left out or 0: as sure as possible, higher only where that fails."),
     "beam_size": _number("beam_size", "Hypotheses kept while decoding; left out, the worker's setting.", "integer"),
     "condition_on_previous_text": _flag("Prompt each window with the text before it. Slower: windows go one by one."),

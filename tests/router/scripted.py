@@ -178,7 +178,7 @@ async def scripted_fleet(count: int = 1, *, slots: int = 1, **settings: Any) -> 
     workers = [ScriptedWorker(f"w{number}", slots=slots) for number in range(count)]
     for worker in workers:
         await worker.server.start_server()
-    quick = {"probe_interval_s": 0.1, "probe_timeout_s": 0.3, "eject_base_s": 0.3, "wyoming_port": 0}
+    quick = {"probe_interval_s": 0.1, "probe_timeout_s": 0.3, "eject_base_s": 0.3, "wyoming_port": 0, "jobs": "off"}
     listed = {"workers": tuple(worker.url for worker in workers)}
     service = RouterService(RouterSettings(**(quick | listed | settings)))
     server = TestServer(service.app)

@@ -11,7 +11,8 @@ PLAIN = {"audio": "aa", "path": "/v1/audio/transcriptions", "identity": "m", "te
 OTHER = {
     "task": "translate", "language": "de", "languages": ("de",), "prompt": "p", "hotwords": "h",
     "response_format": ResponseFormat.SRT, "temperature": 0.5, "wants_segments": False, "wants_words": True,
-    "wants_logprobs": True, "stream": True, "vad": Vad(is_on=False), "beam_size": 2, "condition_on_previous_text": True,
+    "wants_logprobs": True, "stream": True, "wants_progress": True, "vad": Vad(is_on=False), "beam_size": 2,
+    "condition_on_previous_text": True,
 }  # fmt: skip
 
 

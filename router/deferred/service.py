@@ -1,0 +1,130 @@
+"""Builds the parts that jobs need from the router's, and keeps their loops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from fleet.errors import Unavailable
+from router.deferred import gate
+from router.deferred.book import Book
+from router.deferred.callback import Allowed
+from router.deferred.desk import Desk
+from router.deferred.place import open_database
+from router.deferred.record import Record
+from router.deferred.runner import Runner, described
+from router.deferred.store import JobStore
+from router.deferred.verdict import Later, Verdict
+from router.deferred.webhook import Webhooks
+from router.dispatch import Floor
+from router.intake import Intake
+from router.keys import Keys
+from router.offer import Offer
+from router.settings import RouterSettings
+from router.spool import SpoolBudget
+from router.status import Status
+
+KEEPER_S = 10.0  # how often what is too old is deleted and what is there is counted
+
+logger = logging.getLogger(__name__)
+
+
+class Jobs:
+    """Everything that answers /v1/jobs; raises StartupError when JOBS names a store that cannot be used."""
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        intake: Intake,
+        *,
+        floor: Floor,
+        keys: Keys,
+        offer: Offer,
+        spool: SpoolBudget,
+        status: Status,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._settings = settings
+        self._floor = floor
+        self._status = status
+        self._ended = Counter("fleet_jobs_ended", "Runs of jobs by how they ended.", ["outcome"], registry=registry)
+        self._there = Gauge("fleet_jobs", "Jobs in the store by state.", ["state"], registry=registry)
+        allowed = Allowed(settings.webhook_allow)
+        self._book = self._open()
+        self._runner = self._webhooks = None
+        if self._book is not None:
+            self._runner = Runner(
+                self._book, intake, room=self._room, at_once=settings.jobs_at_once, on_end=self._on_end
+            )
+            if settings.webhook_allow:
+                self._webhooks = Webhooks(self._book, allowed, secret=settings.webhook_secret or "")
+        self._desk = Desk(
+            settings, self._book, self._runner, allowed=allowed, keys=keys, offer=offer, spool=spool, status=status
+        )
+
+    def join(self, app: web.Application) -> None:
+        """Add the routes, and close the store when the application ends."""
+        self._desk.add_routes(app.router)
+        app.cleanup_ctx.append(self._closed_at_the_end)
+
+    def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Running, telling, keeping; none where there are no jobs."""
+        if self._book is None or self._runner is None:
+            return []
+        telling = [self._webhooks.loop()] if self._webhooks is not None else []
+        return [self._runner.loop(), self._keep(self._book), *telling]
+
+    def _open(self) -> Book | None:
+        settings = self._settings
+        database = open_database(settings.jobs, port=settings.port)
+        if database is None:
+            return None
+        store = JobStore(
+            database,
+            jobs_max=settings.jobs_max,
+            bytes_max=round(settings.jobs_max_mb * 1e6),
+            lease_s=settings.job_lease_s,
+            ttl_s=settings.job_ttl_s,
+        )
+        return Book(store)
+
+    def _room(self, running: int, request_ids: frozenset[str]) -> int:
+        if self._status.state != "serving":
+            return 0
+        holding = sum(lease.label in request_ids for worker in self._floor.pool for lease in worker.leases)
+        return gate.room(
+            self._floor.queue,
+            self._floor.pool,
+            starting=running - holding,
+            reserved_slots=self._settings.realtime_reserved_slots,
+            now=time.monotonic(),
+        )
+
+    def _on_end(self, record: Record, end: Verdict) -> None:
+        self._ended.labels(described(end)).inc()
+        logger.info(
+            "job %s", described(end), extra={"job": record.id, "attempts": record.attempts, "tenant": record.tenant}
+        )
+        if not isinstance(end, Later) and self._webhooks is not None:
+            self._webhooks.wake()
+
+    async def _keep(self, book: Book) -> None:
+        while True:
+            try:
+                await book.ask(JobStore.expire)
+                for state, count in (await book.ask(JobStore.counts)).items():
+                    self._there.labels(state).set(count)
+            except Unavailable:
+                pass  # said so in the log; it will be asked again
+            await asyncio.sleep(KEEPER_S)
+
+    async def _closed_at_the_end(self, _: web.Application) -> AsyncIterator[None]:
+        yield
+        if self._book is not None:
+            await asyncio.to_thread(self._book.close)
