@@ -22,7 +22,7 @@ else
 fi
 export DOCKER_HOST=unix:///nonexistent
 step "compose.yaml" compose -f compose/compose.yaml config --quiet || failed=1
-for overlay in gpu nginx public redis monitoring load; do
+for overlay in gpu load monitoring nginx public redis wyoming; do
   step "compose.yaml with compose.$overlay.yaml" \
     compose -f compose/compose.yaml -f "compose/compose.$overlay.yaml" config --quiet || failed=1
 done

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import look
-from stack import ROOT, DockerError, Stack, ask, docker, load, until
+from stack import ROOT, DockerError, Stack, ask, docker, free_port, load, until
 
 problems: list[str] = []
 
@@ -214,6 +214,17 @@ async def redis() -> None:
         claim("redis: also after the router was started anew", await look.cache_says(session, stack.url) == "hit")
 
 
+async def doors() -> None:
+    """What else than HTTP requests comes in: Wyoming by its overlay, live audio with what the image has of it."""
+    port = free_port()
+    stack = Stack("wyoming", MODEL="fake:0.1", WYOMING_PORT=str(port))
+    async with stack.running(workers=1), aiohttp.ClientSession() as session:
+        claim("wyoming: the port answers", await look.speaks_wyoming(port))
+        async with session.ws_connect(f"{stack.url}/v1/realtime?intent=transcription") as line:
+            first = await line.receive_json(timeout=10)
+            claim("realtime: a session begins", "session.created" in first["type"], first["type"])
+
+
 async def monitoring() -> None:
     """Prometheus finds the router and every worker; Alertmanager takes its rules' alerts. Grafana only where it is."""
     stack = Stack("monitoring", MODEL="fake:0.1")
@@ -243,7 +254,8 @@ async def locust() -> None:
 
 
 CHECKS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-    check.__name__: check for check in (images, confinement, scaling, draining, keys, nginx, redis, monitoring, locust)
+    check.__name__: check
+    for check in (images, confinement, scaling, draining, keys, doors, nginx, redis, monitoring, locust)
 }
 
 

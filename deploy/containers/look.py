@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -68,6 +70,19 @@ async def has_image(service: str) -> bool:
     except DockerError:
         return False
     return True
+
+
+async def speaks_wyoming(port: int) -> bool:
+    """Whether a Wyoming client's first question is answered."""
+    try:
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b'{"type": "describe"}\n')
+            answer = json.loads(await reader.readline())
+            writer.close()
+    except (OSError, ValueError, TimeoutError):
+        return False
+    return bool(answer.get("type") == "info")
 
 
 async def cache_says(session: aiohttp.ClientSession, url: str) -> str:

@@ -24,7 +24,7 @@ make_base() { # TAG SUITE PACKAGES [docker import's --change ...]
 
 make_service() { # NAME ENTRYPOINT USER
   docker image inspect "stand-in/$1" >/dev/null 2>&1 && return
-  printf 'FROM stand-in/services\n%s\nUSER %s\n' "$2" "$3" | docker build -q -t "stand-in/$1" - >/dev/null
+  printf 'FROM stand-in/services\n%b\nUSER %s\n' "$2" "$3" | docker build -q -t "stand-in/$1" - >/dev/null
 }
 
 make_base stand-in/python bookworm ca-certificates,python3,python3-pip,python3-venv --change 'CMD ["python3"]'
@@ -32,7 +32,7 @@ make_base stand-in/services forky ca-certificates,busybox,nginx-light,redis-serv
   --change 'CMD ["sh"]'
 make_service nginx 'RUN ln -s busybox /bin/wget' root
 make_service redis '' redis
-make_service prometheus 'ENTRYPOINT ["prometheus"]' nobody
+make_service prometheus 'RUN install -d -o nobody /prometheus\nENTRYPOINT ["prometheus"]' nobody
 make_service alertmanager 'ENTRYPOINT ["prometheus-alertmanager"]' nobody
 
 for name in python nginx redis prometheus alertmanager; do
