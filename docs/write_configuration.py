@@ -27,6 +27,7 @@ to it as well; only `WORKERS`, `MODEL`, `HOST`, `PORT` and `WYOMING` mean what t
 
 SERVICES: tuple[tuple[str, type[Any]], ...] = (("router", RouterSettings), ("worker", WorkerSettings))
 SET_BY_COMPOSE = frozenset(["HOST", "PORT", "WORKERS", "WORKER_ID", "MODEL_DIR", "OFFLINE", "SPOOL_DIR"])
+OF_BOTH = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
 COMPOSE_HEAD = """\
 # Written by `make docs`: the settings that each container is given, where the environment or .env
 # has them. A key of the router's does not reach the workers, and an unset one stays unset.
@@ -55,6 +56,11 @@ ENV_HEAD = """\
 # images, built from this checkout unless named
 # ROUTER_IMAGE=whisper-fleet-router
 # WORKER_IMAGE=whisper-fleet-worker
+# traces of router and workers; a collector for the workers must be on the network `fleet`
+# OTEL_EXPORTER_OTLP_ENDPOINT=
+# OTEL_SERVICE_NAME=
+# OTEL_TRACES_SAMPLER=
+# OTEL_TRACES_SAMPLER_ARG=
 # what images are built from, and a model to put inside
 # PYTHON_IMAGE=python:3.12.11-slim-bookworm
 # BAKED_MODEL=
@@ -102,6 +108,7 @@ def _row(one: Field[Any]) -> str:
 
 def _passed_on(name: str, kind: type[Any]) -> str:
     names = [one.name.upper() for one in _settings(kind) if one.name.upper() not in SET_BY_COMPOSE]
+    names += OF_BOTH
     return f"  {name}:\n    environment:\n" + "".join(f"      {each}:\n" for each in names)
 
 
