@@ -24,6 +24,7 @@ from bench.ceiling import ceiling, scaling
 from bench.clips import NoSamples
 from bench.crowd import crowd
 from bench.load import Refused
+from bench.order import order
 from bench.overhead import memory, overhead
 from bench.session import Session
 from bench.settings import MEASURES, BenchSettings
@@ -52,9 +53,10 @@ STEPS = {
     "crowd": Step(crowd, 1, 1),
     "batching": Step(batching, 4, 4),
     "context": Step(context, 2, 6),
-    "ceiling": Step(ceiling, 2, 6),
+    "ceiling": Step(ceiling, 3, 9),
     "scaling": Step(scaling, 0, 4),
     "memory": Step(memory, 0, 1),
+    "order": Step(order, 0, 1),
 }
 
 

@@ -43,6 +43,8 @@ async def _latency(session: Session) -> list[Bar]:
             for name, url in urls.items():
                 session.on_turn(f"overhead: {name}")
                 tallies[name].append(await _calls(session, stand, url, session.turn_s))
+    if session.is_quick:  # fifty calls have no 99th percentile, only a slowest one
+        return [_added(tallies, 0.5, "median", 1.5)]
     return [_added(tallies, 0.5, "median", 1.5), _added(tallies, 0.99, "p99", 5.0)]
 
 

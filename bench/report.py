@@ -17,13 +17,14 @@ NOTES = """\
 Each ratio has both sides measured in turns in one run, and is the middle of the turns' ratios; in brackets stand the
 least and the most of the turns. Callers, router, workers and bare loops share the cores named above, so a fleet also
 pays for who calls it. A bare loop gets samples that are decoded already and calls features, encoder and decoder, on
-one thread, pinned to a core as a worker is; it does no voice activity detection, which a worker must. `tiny` and
-`base` have those models' shapes and random weights, and decode 22 tokens a clip whatever they hear, so only their
-times mean something, not their words. The scripted engine of the router's figures sleeps 20 ms a clip, and its callers
-pause up to 200 ms, so that what is measured is the way through the router and not a queue before it.
+one thread, pinned to a core as a worker is; it does no voice activity detection, which a worker must. Given the way in
+which workers keep freed memory, a loop is faster: that row is for information. `tiny` and `base` have those models'
+shapes and random weights, and decode 22 tokens a clip whatever they hear, so only their times mean something, not their
+words. The scripted engine of the router's figures sleeps 20 ms a clip, and its callers pause up to 200 ms, so that what
+is measured is the way through the router and not a queue before it.
 
-Not measured here: CUDA, which needs a GPU; and short beside long clips under load, which is played in virtual time by
-the shipped dispatcher (`python -m tests.sim` prints it, `tests/sim` holds its limits)."""
+Waits of mixed clips are played in virtual time by the shipped dispatcher: eight workers, the same arrivals for every
+policy (`python -m tests.sim` prints the whole table). Not measured here: CUDA, which needs a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

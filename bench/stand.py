@@ -22,6 +22,11 @@ from fleet.supervise import answers_ok
 
 START_S = 60
 MINE = ("WORKERS", "MODEL", "HOST", "PORT", "API_KEY", "AUDIO_CONTEXT", "QUICK", "OUT")  # of this process's environment
+KEPT_MEMORY = {  # glibc's own variables for what worker/memory.py asks of it: one heap, and freed blocks stay in it
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1),
+}
 EMBEDDED = Path(__file__).parents[1] / "worker" / "models"  # where the directory of the embedded model is
 
 
@@ -142,11 +147,13 @@ class Loops:
 
 
 @asynccontextmanager
-async def bare_loops(directory: Path, count: int, files: Sequence[Path], context: str) -> AsyncIterator[Loops]:
+async def bare_loops(
+    directory: Path, count: int, files: Sequence[Path], context: str, *, keeps_memory: bool = False
+) -> AsyncIterator[Loops]:
     """Start them, pinned as workers are, and wait until each has done every clip once."""
-    cores = usable_cores()
+    cores, variables = usable_cores(), KEPT_MEMORY if keeps_memory else {}
     async with AsyncExitStack() as stack:
-        processes = [await stack.enter_async_context(_bare(directory, context)) for _ in range(count)]
+        processes = [await stack.enter_async_context(_bare(directory, context, variables)) for _ in range(count)]
         for process, core in zip(processes, cores, strict=False):
             if CAN_PIN and count <= len(cores):
                 psutil.Process(process.pid).cpu_affinity([core])
@@ -156,12 +163,14 @@ async def bare_loops(directory: Path, count: int, files: Sequence[Path], context
 
 
 @asynccontextmanager
-async def _bare(directory: Path, context: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _bare(
+    directory: Path, context: str, variables: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "bench.bare", str(directory), context),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | ONE_THREAD_EACH,
+        env=os.environ | ONE_THREAD_EACH | dict(variables),
     )
     try:
         yield process

@@ -7,8 +7,11 @@ lognormal sigma. Every policy sees the same arrivals; the figures are those of a
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from random import Random
 
 from rich.console import Console
@@ -70,8 +73,13 @@ def render(load: float, waits: dict[str, Waits]) -> Table:
     return table
 
 
-def main() -> None:
-    """Print the tables."""
-    console = Console()
+def main(*, is_json: bool = False) -> None:
+    """Print the tables, or seconds by load, policy and figure."""
+    console, waits = Console(), {}
     for load in track(LOADS, description="Simulating", console=Console(stderr=True), transient=True):
-        console.print(render(load, compare(load, range(SEEDS))))
+        waits[load] = compare(load, range(SEEDS))
+    if is_json:
+        sys.stdout.write(json.dumps(waits, default=asdict) + "\n")
+        return
+    for load, by_policy in waits.items():
+        console.print(render(load, by_policy))
