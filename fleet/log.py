@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from fleet.log_writer import LineWriter
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -30,7 +32,7 @@ def set_up(level: str, form: str, *, secrets: Sequence[str | None] = ()) -> None
     `secrets` are struck out of every line, beside whatever looks like a key.
     """
     is_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler()
+    handler = LineWriter(sys.stderr.fileno())
     handler.setFormatter(Discreet(TextFormatter() if is_text else JsonFormatter(), secrets))
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # asked of the system for every line
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

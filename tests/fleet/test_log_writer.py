@@ -1,0 +1,99 @@
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from fleet.log_writer import LineWriter
+
+
+@pytest.fixture
+def pipe():
+    """A reader's and a writer's end."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def record(text):
+    return logging.LogRecord("x", logging.INFO, "", 0, text, None, None)
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_lines_come_out_whole_and_in_order(pipe):
+    """From many threads, each its own in order."""
+    writer = LineWriter(pipe[1])
+
+    def log(name):
+        for number in range(50):
+            writer.handle(record(f"{name} {number}"))
+
+    threads = [threading.Thread(target=log, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.flush()
+    lines = os.read(pipe[0], 100_000).decode().splitlines()
+    for name in "abc":
+        assert [line for line in lines if line[0] == name] == [f"{name} {number}" for number in range(50)]
+
+
+def test_nobody_waits_for_a_reader_who_does_not_read(pipe):
+    """What is too much is dropped and counted, and told when there is room again."""
+    writer = LineWriter(pipe[1], lines_max=100)
+    began = time.monotonic()
+    for number in range(1000):
+        writer.handle(record(f"{number:01000}"))
+    assert time.monotonic() - began < 5
+    assert writer.dropped >= 1000 - 100 - 70  # the pipe itself holds 64 KiB
+    os.set_blocking(pipe[0], False)
+    read = b""
+
+    def is_all_read():
+        nonlocal read
+        with suppress(BlockingIOError):
+            read += os.read(pipe[0], 65536)
+        return writer._done == writer._taken
+
+    wait_for(is_all_read)
+    writer.handle(record("again"))
+    wait_for(lambda: is_all_read() and read.endswith(b"again\n"))
+    assert b"lines of the log were dropped\n" in read
+
+
+def test_a_descriptor_that_cannot_be_written_is_no_error():
+    """As when the disk is full: the lines are lost, whoever logs goes on."""
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter(descriptor)
+    for _ in range(3):
+        writer.handle(record("x"))
+    wait_for(lambda: writer.dropped == 3)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_process_ends_whether_its_log_is_read_or_not(reads):
+    """With its last line where it is read, and within a second or two where it is not."""
+    code = (
+        "import logging; from fleet import log; log.set_up('info', 'text')\n"
+        "for n in range(400): logging.getLogger('x').info('%d %s', n, 'y' * 500)\n"
+        "logging.getLogger('x').info('the last')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    if reads:
+        _, said = process.communicate(timeout=60)
+        assert b"the last" in said
+    assert process.wait(60) == 0
+    process.stderr.close()
