@@ -19,7 +19,7 @@ FLUSH_WITHIN_S = 1  # at the end of the process
 
 class LineWriter(logging.Handler):
     """
-    Writes to a file descriptor. State: the lines that wait, how many were dropped.
+    Writes to a file descriptor. State: the lines that wait, and counts, each written by one side alone.
 
     Not through a buffered file: a thread that is stuck in one holds its lock, and then no process ends in peace.
     """
@@ -29,19 +29,27 @@ class LineWriter(logging.Handler):
         self._descriptor = descriptor
         self._lines_max = lines_max
         self._lines: SimpleQueue[str] = SimpleQueue()
-        self._taken = self._done = 0  # each counted by one side alone
-        self.dropped = 0
-        self._untold = 0
+        self._taken = self._refused = 0  # by who logs: logging holds this handler's lock
+        self._done = self._failed = self._told = 0  # by the thread
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
+    @property
+    def dropped(self) -> int:
+        """Lines that nobody will read: too many waited, or writing failed."""
+        return self._refused + self._failed
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line, or drop it; never wait."""
-        if self._lines.qsize() >= self._lines_max:  # logging holds this handler's lock
-            self.dropped += 1
-            self._untold += 1
+        """Take a line, or drop it; never wait, never raise."""
+        if self._lines.qsize() >= self._lines_max:
+            self._refused += 1
+            return
+        try:
+            line = self.format(record)
+        except Exception:  # as every handler does: a call with wrong arguments costs a line, not a request
+            self.handleError(record)
             return
         self._taken += 1
-        self._lines.put(f"{self.format(record)}\n")
+        self._lines.put(f"{line}\n")
 
     def flush(self) -> None:
         """Wait a moment for what was taken, as logging does at the end."""
@@ -52,14 +60,20 @@ class LineWriter(logging.Handler):
     def _write(self) -> None:
         while True:
             line = self._lines.get()
-            untold, self._untold = self._untold, 0
+            untold = self.dropped - self._told
             try:
                 _write_all(self._descriptor, line.encode(errors="replace"))
                 if untold:
-                    _write_all(self._descriptor, f"{untold} lines of the log were dropped\n".encode())
+                    _write_all(self._descriptor, f"{self.format(_told(untold))}\n".encode())
+                    self._told += untold
             except OSError:  # closed, or the disk is full: the next line may pass
-                self.dropped += 1
+                self._failed += 1
             self._done += 1
+
+
+def _told(count: int) -> logging.LogRecord:
+    said = {"msg": "%d lines of the log were dropped", "args": (count,)}
+    return logging.makeLogRecord({"name": "log", "levelno": logging.WARNING, "levelname": "WARNING"} | said)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

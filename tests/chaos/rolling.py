@@ -39,12 +39,13 @@ class Balancer:
     async def follow(self, client: aiohttp.ClientSession) -> None:
         """Ask each for its readiness, for ever."""
         while True:
-            found = [service.url for service in self.services if await _is_ready(client, service.url)]
+            found = [service.url for service in self.services if await is_ready(client, service.url)]
             self.ready = found or self.ready
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
+async def is_ready(client: aiohttp.ClientSession, url: str) -> bool:
+    """Whether a service says that it takes requests."""
     try:
         async with client.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(2)) as response:
             return response.status == 200
@@ -63,15 +64,20 @@ async def replace(client: aiohttp.ClientSession, held: list[Service], new: Calla
         await held[place].wait_ready(client)
 
 
-async def roll(requests: int, rounds: int, workers: int, callers: int) -> tuple[Tally, int]:
-    """Replace everything `rounds` times, and go on until so many requests were made; the tally, and replacements."""
+async def roll(requests: int, rounds: int, workers: int, callers: int) -> tuple[Tally, int, int]:
+    """
+    Replace everything `rounds` times, and go on until so many requests were made.
+
+    The tally, how many processes were replaced, and how many requests were made until the last of them.
+    """
     held = [worker(MODEL) for _ in range(workers)]
 
     def new_router(port: int | None = None) -> Service:
         return router(held, "--drain-notice-s", str(NOTICE_S), port=port)
 
     balancer = Balancer([new_router(), new_router()])
-    tally, clip, is_over, replaced = Tally(), recorded(4)[0], asyncio.Event(), 0
+    tally, clip, is_over = Tally(), recorded(4)[0], asyncio.Event()
+    replaced = meanwhile = 0
 
     async def call(client: aiohttp.ClientSession) -> None:
         while not is_over.is_set() or sum(tally.outcomes.values()) < requests:
@@ -85,13 +91,14 @@ async def roll(requests: int, rounds: int, workers: int, callers: int) -> tuple[
                 await replace(client, held, lambda port: worker(MODEL, port=port))
                 await replace(client, balancer.services, new_router)
                 replaced += workers + 2
+            meanwhile = sum(tally.outcomes.values())
             is_over.set()
             await asyncio.wait(calling)
             following.cancel()
     finally:
         for service in (*held, *balancer.services):
             service.stop()
-    return tally, replaced
+    return tally, replaced, meanwhile
 
 
 def main() -> int:
@@ -102,9 +109,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--callers", type=int, default=3, help="at once; 3 of 4 slots is a load of about 0.7")
     given = parser.parse_args()
-    tally, replaced = asyncio.run(roll(given.requests, given.rounds, given.workers, given.callers))
+    tally, replaced, meanwhile = asyncio.run(roll(given.requests, given.rounds, given.workers, given.callers))
     failed = tally.besides("right")
-    print(f"{sum(tally.outcomes.values())} requests, {replaced} processes replaced, {tally.retried} tried again inside")
+    print(f"{sum(tally.outcomes.values())} requests, {meanwhile} of them while {replaced} processes were replaced; "
+          f"{tally.retried} tried again inside")  # fmt: skip
     print(f"p50 {tally.percentile_s('right', 50):.3f} s, p99 {tally.percentile_s('right', 99):.3f} s")
     print(f"failed: {failed or 0}")
     return 1 if failed else 0

@@ -102,7 +102,7 @@ async def test_s15_a_log_that_nobody_reads_stops_nobody(module: str):
         async with up(held) as client:
             url = f"http://127.0.0.1:{port}"
             async with asyncio.timeout(60):
-                while not await rolling._is_ready(client, url):  # noqa: ASYNC110  no event across processes
+                while not await rolling.is_ready(client, url):  # noqa: ASYNC110  no event across processes
                     await asyncio.sleep(0.05)
             name = "x" * 120  # on every line
             for _ in range(60):
@@ -121,6 +121,6 @@ async def test_s15_a_log_that_nobody_reads_stops_nobody(module: str):
 
 async def test_s09_one_round_of_rolling_restarts():
     """The small form of `python -m tests.chaos.rolling`: two workers and two routers replaced, nobody notices."""
-    tally, replaced = await rolling.roll(requests=100, rounds=1, workers=2, callers=2)
+    tally, replaced, _ = await rolling.roll(requests=100, rounds=1, workers=2, callers=2)
     assert replaced == 4
     assert not tally.besides("right"), tally.outcomes

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import subprocess
@@ -8,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from fleet.log import JsonFormatter
 from fleet.log_writer import LineWriter
 
 
@@ -21,7 +23,7 @@ def pipe():
 
 
 def record(text):
-    return logging.LogRecord("x", logging.INFO, "", 0, text, None, None)
+    return logging.LogRecord("x", logging.INFO, "", 0, text, (), None)
 
 
 def wait_for(holds):
@@ -53,6 +55,7 @@ def test_lines_come_out_whole_and_in_order(pipe):
 def test_nobody_waits_for_a_reader_who_does_not_read(pipe):
     """What is too much is dropped and counted, and told when there is room again."""
     writer = LineWriter(pipe[1], lines_max=100)
+    writer.setFormatter(JsonFormatter())
     began = time.monotonic()
     for number in range(1000):
         writer.handle(record(f"{number:01000}"))
@@ -63,14 +66,16 @@ def test_nobody_waits_for_a_reader_who_does_not_read(pipe):
 
     def is_all_read():
         nonlocal read
+        is_all_written = writer._done == writer._taken
         with suppress(BlockingIOError):
             read += os.read(pipe[0], 65536)
-        return writer._done == writer._taken
+        return is_all_written
 
     wait_for(is_all_read)
     writer.handle(record("again"))
-    wait_for(lambda: is_all_read() and read.endswith(b"again\n"))
-    assert b"lines of the log were dropped\n" in read
+    wait_for(lambda: is_all_read() and b"again" in read)
+    said = [json.loads(line)["message"] for line in read.decode().splitlines()]
+    assert sum(int(one.split()[0]) for one in said if "were dropped" in one) == writer.dropped
 
 
 def test_a_descriptor_that_cannot_be_written_is_no_error():
@@ -81,6 +86,16 @@ def test_a_descriptor_that_cannot_be_written_is_no_error():
         writer.handle(record("x"))
     wait_for(lambda: writer.dropped == 3)
     os.close(descriptor)
+
+
+def test_a_call_with_wrong_arguments_is_no_error_of_the_caller(pipe, capsys):
+    """It is complained about on stderr, as by every handler; the next line comes out."""
+    writer = LineWriter(pipe[1])
+    writer.handle(logging.LogRecord("x", logging.INFO, "", 0, "%d", ("no number",), None))
+    writer.handle(record("good"))
+    writer.flush()
+    assert os.read(pipe[0], 1000) == b"good\n"
+    assert "no number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reads", [True, False])
