@@ -184,9 +184,11 @@ class Allowances:
 
 
 def over_quota(quota: Quota, words: str, now: float, audio_s: float = 0.0) -> RateLimited:
-    """The refusal of so much more audio."""
-    wait_s = quota.ends_in_s(now) if audio_s <= quota.limit_s else math.inf
-    message = f"This key has a limit of {words}, and less than this clip is left."
+    """The refusal of so much more audio; a clip longer than the whole quota waits for ever."""
+    is_hopeless = audio_s > quota.limit_s
+    wait_s = math.inf if is_hopeless else quota.ends_in_s(now)
+    why = "this clip is longer than that" if is_hopeless else "less than this clip is left"
+    message = f"This key has a limit of {words}, and {why}."
     return RateLimited(message, code="quota_exceeded", retry_after_s=wait_s, should_retry=_may_retry(wait_s))
 
 

@@ -1,12 +1,14 @@
 """
 What the end of a run means for its job (core: no clock, no I/O).
 
-A busy, restarting or vanished fleet never fails a job: it waits. What ends badly again and again, with nothing but the
-audio to blame, gathers strikes and fails in the end. Deaths of workers weigh most: one rejection stands for two.
+A busy, restarting or vanished fleet never fails a job, and a limit of its key only if no wait is long enough: it waits.
+What ends badly again and again, with nothing but the audio to blame, gathers strikes and fails in the end. Deaths of
+workers weigh most: one rejection stands for two.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from fleet.errors import BadRequest, FleetError, NotFound, RateLimited, Unavailable
@@ -32,11 +34,13 @@ Verdict = Result | JobError | Later
 
 def of_error(error: FleetError, strikes: int) -> Verdict:
     """After an error of the intake."""
+    envelope = error.to_json()["error"]
+    if error.retry_after_s == math.inf:  # a clip longer than its key's whole quota
+        return JobError(error.status, envelope)
     if isinstance(error, Unavailable | RateLimited):
         return Later(min(WAIT_MAX_S, max(BUSY_WAIT_MIN_S, error.retry_after_s or 0)), strikes)
     if isinstance(error, NotFound):
         return Later(NO_MODEL_WAIT_S, strikes)
-    envelope = error.to_json()["error"]
     if isinstance(error, BadRequest) and error.code != "audio_rejected":
         return JobError(error.status, envelope)
     return _struck(error.status, envelope, strikes)

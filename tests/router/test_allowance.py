@@ -1,5 +1,6 @@
 """A key gets what its limits say and no more, in whatever order requests begin, grow and end."""
 
+import math
 from contextlib import ExitStack
 
 import pytest
@@ -118,6 +119,17 @@ def test_a_refusal_says_when():
     assert refused.headers()["Retry-After"] == "60"
     assert "10" not in refused.message.replace("0.00277778 hours", "")
     assert allowance.refusal(DAY_S) is None
+
+
+def test_a_clip_longer_than_the_whole_quota_is_told_so():
+    """No day is long enough for it; one that would fit into a fresh quota is told that too little is left."""
+    allowance = Allowance(Limits(audio_s_per_day=7200), 0.0)
+    with allowance.request(0.0) as grant:
+        grant.charge(100, 0.0)
+        for audio_s, wait_s, words in ((7201, math.inf, "this clip is longer"), (7199, DAY_S, "less than this clip")):
+            with pytest.raises(RateLimited, match=f"^This key has a limit of 2 hours of audio a day, and {words}") as no:
+                grant.expect(audio_s, 0.0)
+            assert no.value.retry_after_s == wait_s
 
 
 def test_held_audio_counts_until_it_is_given_back():

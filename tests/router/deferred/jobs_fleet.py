@@ -7,9 +7,12 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from router.key_file import KeyFile
+from router.limits import Limits
 from tests.router.scripted import ScriptedFleet, form, scripted_fleet, until
 
 FINAL = ("succeeded", "failed", "cancelled")
@@ -71,3 +74,10 @@ async def jobs_fleet(
         yield JobsFleet(fleet)
         if ends_clean:
             await until(fleet.is_clean, "a clean end")
+
+
+def made_keys(path: Path, *limits: Limits) -> list[str]:
+    """Keys in a file of keys, one for each of the limits."""
+    file = KeyFile.at(str(path))
+    now = datetime.now(UTC)
+    return [file.add(f"key-{number}", each, now=now, expires_at=None)[0] for number, each in enumerate(limits)]

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.router.deferred.jobs_fleet import jobs_fleet
+from router.limits import UNLIMITED, Limits
+from tests.router.deferred.jobs_fleet import jobs_fleet, made_keys
 from tests.router.scripted import HoldGate, answers, until
 
 
@@ -115,6 +116,17 @@ async def test_bad_audio_fails_with_the_error_of_a_live_request(tmp_path):
         record = await fleet.ended(job_id := await fleet.submit())
         assert (record["status"], record["error"]["code"], record["attempts"]) == ("failed", "audio_corrupt", 1)
         assert (await fleet.result(job_id))[0] == 400
+
+
+async def test_a_clip_longer_than_the_keys_day_fails(tmp_path):
+    """It would wait for ever; a job that fits is done, and another key's limits are its own."""
+    small, free = made_keys(tmp_path / "keys.json", Limits(audio_s_per_day=5), UNLIMITED)
+    async with jobs_fleet(tmp_path, 1, api_keys_file=str(tmp_path / "keys.json")) as fleet:
+        record = await fleet.ended(await fleet.submit(b"R" * 320_000, key=small), key=small)
+        assert (record["status"], record["error"]["code"], record["attempts"]) == ("failed", "quota_exceeded", 1)
+        assert "longer than that" in record["error"]["message"]
+        for key, body in ((small, b"R" * 1000), (free, b"R" * 320_000)):
+            assert (await fleet.ended(await fleet.submit(body, key=key), key=key))["status"] == "succeeded"
 
 
 async def test_jobs_can_be_off_or_without_a_place(tmp_path, monkeypatch):

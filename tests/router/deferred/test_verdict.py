@@ -1,5 +1,7 @@
 """What fails a job, and what only delays it."""
 
+import math
+
 import pytest
 
 from fleet.errors import (
@@ -33,6 +35,13 @@ def test_it_waits_as_long_as_it_was_told():
     """Within a minute."""
     assert of_error(Unavailable(retry_after_s=7), 0) == Later(7, 0)
     assert of_error(Unavailable(retry_after_s=7000), 0) == Later(60, 0)
+
+
+def test_what_no_wait_can_mend_fails_at_once():
+    """A clip longer than its key's whole quota fits on no day; one that fits tomorrow waits."""
+    never = of_error(RateLimited("m", code="quota_exceeded", retry_after_s=math.inf), 0)
+    assert (never.status, never.envelope["code"]) == (429, "quota_exceeded")
+    assert of_error(RateLimited("m", code="quota_exceeded", retry_after_s=80_000), 0) == Later(60, 0)
 
 
 def test_the_callers_own_mistakes_fail_at_once():
