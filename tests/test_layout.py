@@ -39,6 +39,7 @@ CORE = {
     "router/description/page.py",
     "router/description/schemas.py",
     "router/deferred/callback.py",
+    "router/deferred/capacity.py",
     "router/deferred/gate.py",
     "router/deferred/record.py",
     "router/deferred/verdict.py",

@@ -15,6 +15,7 @@ from fleet.errors import Unavailable
 from router.deferred import gate
 from router.deferred.book import Book
 from router.deferred.callback import Allowed
+from router.deferred.capacity import Amount, Capacity
 from router.deferred.desk import Desk
 from router.deferred.place import open_database
 from router.deferred.record import Record
@@ -85,13 +86,11 @@ class Jobs:
         database = open_database(settings.jobs, port=settings.port)
         if database is None:
             return None
-        store = JobStore(
-            database,
-            jobs_max=settings.jobs_max,
-            bytes_max=round(settings.jobs_max_mb * 1e6),
-            lease_s=settings.job_lease_s,
-            ttl_s=settings.job_ttl_s,
+        capacity = Capacity(
+            Amount(settings.jobs_max, round(settings.jobs_max_mb * 1e6)),
+            key_share=settings.jobs_key_share if settings.api_keys_file is not None else 1,
         )
+        store = JobStore(database, capacity, lease_s=settings.job_lease_s, ttl_s=settings.job_ttl_s)
         return Book(store)
 
     def _room(self, running: int, request_ids: frozenset[str]) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from fleet.errors import BadRequest, NotFound, Unavailable
+from fleet.errors import BadRequest, NotFound
+from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import Database, Transaction, storage_failed
 from router.deferred.record import JobError, JobState, NewJob, Record, Result, position
 
@@ -24,12 +25,11 @@ HELD = "id = :id AND token = :token AND state = 'running'"
 
 
 class JobStore:
-    """What is stored, within limits of number and bytes."""
+    """What is stored, within limits of number and bytes, all together and for each key."""
 
-    def __init__(self, database: Database, *, jobs_max: int, bytes_max: int, lease_s: float, ttl_s: float) -> None:
+    def __init__(self, database: Database, capacity: Capacity, *, lease_s: float, ttl_s: float) -> None:
         self._database = database
-        self._jobs_max = jobs_max
-        self._bytes_max = bytes_max
+        self._capacity = capacity
         self.lease_s = lease_s
         self.ttl_s = ttl_s
         self.threads = database.threads
@@ -44,7 +44,7 @@ class JobStore:
         """
         Keep a job and its audio; returns once both are durable, or the job that came with this idempotency key before.
 
-        Raises BadRequest when that one was another request, Unavailable (`storage_unavailable`) when there is no room.
+        Raises BadRequest when that one was another request, and what Capacity.check raises when there is no room.
         """
         before = self._before(new)
         if before is not None:
@@ -264,10 +264,11 @@ class JobStore:
         return record
 
     def _check_room(self, new: NewJob) -> None:
+        """Uploads that end in the same moment may go past the limits together; there are few of them."""
         with self._database.transaction() as run:
-            count, kept_bytes = run.rows("SELECT count(*), coalesce(sum(kept_bytes), 0) FROM fleet_jobs")[0]
-        if count >= self._jobs_max or int(kept_bytes) + new.audio_bytes > self._bytes_max:
-            raise Unavailable("The store of jobs is full.", code="storage_unavailable", retry_after_s=60)
+            kept = run.rows("SELECT tenant, count(*), sum(kept_bytes) FROM fleet_jobs GROUP BY tenant")
+        amounts = {tenant: Amount(jobs, int(size_bytes)) for tenant, jobs, size_bytes in kept}
+        self._capacity.check(amounts, new.tenant, Amount(1, new.audio_bytes))
 
     def _insert(self, job_id: str, new: NewJob) -> bool:
         with self._database.transaction() as run:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import BadRequest, NotFound, Unavailable
+from fleet.errors import BadRequest, NotFound, RateLimited, Unavailable
+from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import PART_BYTES, Database
 from router.deferred.postgres import PostgresDatabase
 from router.deferred.record import JobError, JobState, NewJob, Result
@@ -17,7 +18,7 @@ from router.deferred.sqlite import SqliteDatabase
 from router.deferred.store import JobStore
 from tests.contracts.postgres import postgres
 
-LIMITS = {"jobs_max": 1000, "bytes_max": 10**9, "lease_s": 30.0, "ttl_s": 3600.0}
+TIMES = {"lease_s": 30.0, "ttl_s": 3600.0}
 JOB = NewJob(tenant="t1", fields=(("language", "en"), ("prompt", "ünd \x00")), content_type="audio/wav", audio_bytes=5)
 ANSWER = Result("text/plain", b"seven \xff\x00")
 TABLES = "fleet_jobs", "fleet_job_results", "fleet_job_audio"
@@ -44,7 +45,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 @pytest.fixture
 def store(database: Database) -> JobStore:
-    return JobStore(database, **LIMITS)
+    return JobStore(database, Capacity(Amount(1000, 10**9)), **TIMES)
 
 
 def add(store: JobStore, audio: bytes = b"RIFFx", **changes: object) -> str:
@@ -215,7 +216,7 @@ def test_each_job_is_claimed_once(store: JobStore):
 
 def test_the_store_is_bounded(database: Database):
     """In number and in bytes; a deleted job makes room."""
-    store = JobStore(database, **LIMITS | {"jobs_max": 2, "bytes_max": 100})
+    store = JobStore(database, Capacity(Amount(2, 100)), **TIMES)
     add(store, b"x" * 60)
     with pytest.raises(Unavailable, match="full") as refusal:
         add(store, b"x" * 60)
@@ -226,6 +227,22 @@ def test_the_store_is_bounded(database: Database):
     store.cancel("t1", second)
     store.cancel("t1", second)
     add(store, b"x")
+
+
+def test_a_key_fills_no_more_than_its_share(database: Database):
+    """In number and in bytes; another key finds room; what one deletes is room for itself."""
+    store = JobStore(database, Capacity(Amount(4, 200), key_share=0.5), **TIMES)
+    first = add(store, b"x" * 60)
+    with pytest.raises(RateLimited, match="2 jobs") as refusal:
+        add(store, b"x" * 41)
+    assert refusal.value.code == "quota_exceeded"
+    add(store)
+    with pytest.raises(RateLimited):
+        add(store)
+    add(store, b"x" * 90, tenant="t2")
+    store.cancel("t1", first)
+    store.cancel("t1", first)
+    add(store)
 
 
 def test_expired_jobs_go_with_all_they_had(store: JobStore, database: Database):

@@ -150,6 +150,19 @@ async def test_a_full_store_says_so(tmp_path):
         assert (await fleet.fleet.transcribe())[0] == 200
 
 
+async def test_a_key_that_filled_its_share_is_told_so(tmp_path):
+    """429 for it, room for the other; the same idempotency key still finds its job."""
+    hoarder, other = made_keys(tmp_path / "keys.json", UNLIMITED, UNLIMITED)
+    async with jobs_fleet(tmp_path, jobs_max=4, api_keys_file=str(tmp_path / "keys.json")) as fleet:
+        again = {"Idempotency-Key": "1"}
+        await fleet.submit(key=hoarder, headers=again)
+        await fleet.submit(key=hoarder)
+        status, answer = await fleet.post(key=hoarder)
+        assert (status, answer["error"]["code"]) == (429, "quota_exceeded")
+        assert (await fleet.post(key=hoarder, headers=again))[0] == 202
+        await fleet.submit(key=other)
+
+
 async def test_expect_is_answered_before_the_body(tmp_path):
     """Too large is told to who asks first."""
     async with jobs_fleet(tmp_path, max_upload_mb=0.001) as fleet:

@@ -9,6 +9,7 @@ import pytest
 
 from fleet.errors import Unavailable
 from fleet.serve import StartupError
+from router.deferred.capacity import Amount, Capacity
 from router.deferred.record import JobState, NewJob
 from router.deferred.sqlite import SqliteDatabase
 from router.deferred.store import JobStore
@@ -18,7 +19,7 @@ JOB = NewJob(tenant="t", fields=(), content_type="audio/wav", audio_bytes=4)
 
 def opened(folder):
     """A store in the folder."""
-    return JobStore(SqliteDatabase(folder / "jobs.sqlite"), jobs_max=100, bytes_max=10**6, lease_s=3600, ttl_s=3600)
+    return JobStore(SqliteDatabase(folder / "jobs.sqlite"), Capacity(Amount(100, 10**6)), lease_s=3600, ttl_s=3600)
 
 
 def test_what_ran_when_the_router_died_is_queued_again(tmp_path):
