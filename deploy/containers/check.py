@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import look
-from stack import ROOT, DockerError, Stack, ask, docker, free_port, load, until
+from stack import ROOT, SAID, DockerError, Stack, ask, docker, free_port, load, until
 
 problems: list[str] = []
 
@@ -226,6 +226,23 @@ async def doors() -> None:
             claim("realtime: a session begins", "session.created" in first["type"], first["type"])
 
 
+async def jobs() -> None:
+    """In the read-only router jobs are kept, on the volume: one that waits there runs after its container is gone."""
+    stack = Stack()
+    async with stack.running(workers=1), aiohttp.ClientSession() as session:
+        done = await look.leaves_job(session, stack.url)
+        claim("jobs: one is taken and done", await until(lambda: look.has_result(session, done)), done[-60:])
+        (worker,) = await stack.containers("worker")
+        await docker("pause", worker)
+        waiting = await look.leaves_job(session, stack.url)
+        (router,) = await stack.containers("router")
+        await docker("rm", "--force", router)
+        await docker("unpause", worker)
+        await stack.up(workers=1)
+        claim("jobs: one that waits runs in the next container", await until(lambda: look.has_result(session, waiting)))
+        claim("jobs: the first has its words still", await look.has_result(session, done) == SAID)
+
+
 async def monitoring() -> None:
     """Prometheus finds the router and every worker; Alertmanager takes its rules' alerts. Grafana only where it is."""
     stack = Stack("monitoring", MODEL="fake:0.1")
@@ -256,7 +273,7 @@ async def locust() -> None:
 
 CHECKS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     check.__name__: check
-    for check in (images, confinement, scaling, draining, keys, doors, nginx, redis, monitoring, locust)
+    for check in (images, confinement, scaling, draining, keys, doors, jobs, nginx, redis, monitoring, locust)
 }
 
 

@@ -93,6 +93,24 @@ async def cache_says(session: aiohttp.ClientSession, url: str) -> str:
         return response.headers.get("X-Fleet-Cache", f"{response.status}")
 
 
+async def leaves_job(session: aiohttp.ClientSession, url: str) -> str:
+    """Where a job is that was just taken."""
+    form = aiohttp.FormData()
+    form.add_field("file", CLIP, filename="clip.wav")
+    async with session.post(f"{url}/v1/jobs", data=form) as response:
+        body = await response.json()
+    return f"{url}/v1/jobs/{body['id']}" if response.status == 202 else f"{response.status} {body}"
+
+
+async def has_result(session: aiohttp.ClientSession, job: str) -> str | None:
+    """The text of a job; None until there is one."""
+    try:
+        async with session.get(f"{job}/result") as response:
+            return str((await response.json())["text"]) if response.status == 200 else None
+    except aiohttp.ClientError:
+        return None
+
+
 async def takes_large(session: aiohttp.ClientSession, url: str) -> str:
     """What goes wrong with an upload of many megabytes that is no audio; a 400 that says so is right."""
     form = aiohttp.FormData()

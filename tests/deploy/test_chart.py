@@ -31,6 +31,11 @@ def render(*sets):
         (["model.pull=job"], "set model.cache.type=pvc"),
         (["autoscaling.type=cpu", "autoscaling.min=9", "autoscaling.max=3"], "autoscaling.min is greater"),
         (["auth.open=true", "auth.keysSecret=keys"], "set one of the two"),
+        (["jobs.type=sqlite", "router.replicas=2"], "jobs.type=postgres"),
+        (["jobs.type=postgres"], "jobs.urlSecret"),
+        (["cache.type=redis", "cache.urlSecret=own"], "networkPolicy.routerEgress"),
+        (["wyoming.enabled=true"], "wyoming.open=true"),
+        (["wyoming.key=home"], "auth.keysSecret"),
         (["worker.replica=3"], "replica"),
         (["model.cache.type=nfs"], "type"),
     ],
@@ -92,6 +97,59 @@ def test_keys_are_asked_for_unless_said_otherwise():
     assert found["ConfigMap", "-router"]["data"]["API_KEYS_FILE"] == "/keys/keys.json"
     _, found = environ("auth.existingSecret=own")
     assert ("Secret", "") not in found
+
+
+def router_of(*sets):
+    """The Deployment's spec, its container, its settings, and everything else."""
+    _, found = render(*sets)
+    spec = found["Deployment", "-router"]["spec"]
+    return spec, spec["template"]["spec"]["containers"][0], found["ConfigMap", "-router"]["data"], found
+
+
+def test_jobs_are_kept_on_a_volume_or_not_at_all():
+    """Off unless asked for; SQLite has a claim of its own, and no second router meets the first at an upgrade."""
+    spec, container, settings, found = router_of()
+    assert settings["JOBS"] == "off"
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+    spec, container, settings, found = router_of("jobs.type=sqlite", "jobs.maxMb=1000")
+    assert spec["strategy"] == {"type": "Recreate"}
+    assert settings["JOBS"] == "sqlite:////jobs/jobs.sqlite" and settings["JOBS_MAX_MB"] == "1000"
+    assert {"name": "jobs", "mountPath": "/jobs"} in container["volumeMounts"]
+    assert found["PersistentVolumeClaim", "-jobs"]["spec"]["resources"]["requests"]["storage"] == "1512M"
+    *_, found = router_of("jobs.type=sqlite", "jobs.existingClaim=own")
+    assert ("PersistentVolumeClaim", "-jobs") not in found
+
+
+def test_addresses_with_passwords_come_from_a_secret():
+    """Postgres' and Redis' stand in no ConfigMap."""
+    stores = ["jobs.type=postgres", "jobs.urlSecret=own", "cache.type=redis", "cache.urlSecret=own"]
+    _, container, settings, _ = router_of(*stores, "networkPolicy.enabled=false", "router.replicas=2")
+    environ = {one["name"]: one.get("valueFrom", {}).get("secretKeyRef") for one in container["env"]}
+    assert environ["JOBS"] == {"name": "own", "key": "jobs-url"}
+    assert environ["CACHE"] == {"name": "own", "key": "cache-url"}
+    assert not {"JOBS", "CACHE"} & set(settings)
+
+
+def test_wyoming_has_a_port_only_where_it_is_asked_for():
+    """On container, Service and policy, and never without a word on whose limits count."""
+    _, container, settings, found = router_of("auth.open=true")
+    assert settings["WYOMING_PORT"] == "0"
+    assert [port["name"] for port in container["ports"]] == ["http"]
+
+    sets = ["wyoming.enabled=true", "wyoming.port=10301", "wyoming.key=home", "auth.keysSecret=keys"]
+    _, container, settings, found = router_of(*sets)
+    assert (settings["WYOMING_PORT"], settings["WYOMING_KEY"]) == ("10300", "home")
+    assert "ALLOW_OPEN" not in settings
+    assert {"name": "wyoming", "containerPort": 10300} in container["ports"]
+    assert {"name": "wyoming", "port": 10301, "targetPort": "wyoming"} in found["Service", "-router"]["spec"]["ports"]
+    assert {"ports": [{"port": "wyoming"}]} in found["NetworkPolicy", "-router"]["spec"]["ingress"]
+
+
+def test_a_setting_of_ones_own_wins():
+    """A name in router.env stands once in the ConfigMap, with that value."""
+    *_, settings, _ = router_of("router.env.SPOOL_DISK_MB=100", "router.env.WYOMING_PORT=10300")
+    assert (settings["SPOOL_DISK_MB"], settings["WYOMING_PORT"]) == ("100", "10300")
 
 
 def test_autoscaling_takes_the_replicas_over():

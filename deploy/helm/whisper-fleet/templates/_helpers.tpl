@@ -167,4 +167,21 @@ affinity:
 {{- if and .Values.auth.open .Values.auth.keysSecret }}
 {{- fail "auth.open serves without keys and auth.keysSecret names them: set one of the two" }}
 {{- end }}
+{{- if and (eq .Values.jobs.type "sqlite") (gt (int .Values.router.replicas) 1) }}
+{{- fail "jobs.type=sqlite is one router's own file: set router.replicas=1, or jobs.type=postgres" }}
+{{- end }}
+{{- range $what, $is := dict "jobs" (eq .Values.jobs.type "postgres") "cache" (eq .Values.cache.type "redis") }}
+{{- if and $is (not (index $.Values $what).urlSecret) }}
+{{- fail (printf "%s.type=%s: set %s.urlSecret to the Secret that holds %s-url" $what (index $.Values $what).type $what $what) }}
+{{- end }}
+{{- if and $is $.Values.networkPolicy.enabled (not $.Values.networkPolicy.routerEgress) }}
+{{- fail (printf "%s.type=%s: the router may reach its workers only; add where to reach to networkPolicy.routerEgress" $what (index $.Values $what).type) }}
+{{- end }}
+{{- end }}
+{{- if and .Values.wyoming.key (not .Values.auth.keysSecret) }}
+{{- fail "wyoming.key names a key in the file of auth.keysSecret, which is not set" }}
+{{- end }}
+{{- if and .Values.wyoming.enabled (not (or .Values.auth.open .Values.wyoming.open .Values.wyoming.key)) }}
+{{- fail "Wyoming's clients can send no key: set wyoming.key to a name in auth.keysSecret, or wyoming.open=true" }}
+{{- end }}
 {{- end }}
