@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 MANIFESTS = [DEPLOY / "kubernetes" / name for name in ("cpu.yaml", "gpu.yaml")]
 SETTINGS = {"router": RouterSettings, "worker": WorkerSettings}
-OF_LIBRARIES = {"HF_HOME"}
+OF_LIBRARIES = {"HF_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
 
 
 def names_of(service):
