@@ -78,7 +78,11 @@ class RouterSettings:
     jobs_max: int = setting(10_000, "jobs in the store, ended ones included; one more is refused", unit="jobs", least=1)
     jobs_max_mb: float = setting(8192, "audio and results in the store", unit="MB", least=0.001)
     jobs_key_share: float = setting(
-        0.5, "how much of both one key of API_KEYS_FILE may fill, so that others find room", unit="ratio", least=0.001, most=1
+        0.5,
+        "how much of both one key of API_KEYS_FILE may fill, so that others find room",
+        unit="ratio",
+        least=0.001,
+        most=1,
     )
     jobs_at_once: int = setting(
         16, "jobs that this router runs at once; slots are left for live requests", unit="jobs", least=1, most=256

@@ -35,7 +35,7 @@ QUICK = ("--probe-interval-s", "0.2", "--eject-base-s", "0.2", "--eject-max-s", 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much of everything. `pause_s` is the mean time between kills."""
+    """How much of everything. `pause_s` is the mean time between kills; jobs come during the first half of them."""
 
     jobs: int
     kills: int
@@ -44,6 +44,11 @@ class Plan:
     pause_s: float = 1.2
     seed: int = 1
     within_s: float = 3600
+
+    @property
+    def submits_per_s(self) -> float:
+        """So that routers are killed in the middle of taking jobs, too."""
+        return self.jobs / (self.kills * self.pause_s / 2)
 
 
 @dataclass
@@ -129,6 +134,7 @@ class Chaos:
             headers = FORM | {"Idempotency-Key": f"job-{number}"}
             answer = await self._until_answered(client, "POST", "/v1/jobs", 202, data=form, headers=headers)
             self.report.acknowledged[number] = answer["id"]
+            await asyncio.sleep(self._rng.expovariate(self._plan.submits_per_s / SUBMITTERS))
 
     async def _until_answered(
         self, client: aiohttp.ClientSession, method: str, path: str, wanted: int, **options: Any

@@ -28,7 +28,7 @@ def test_nobody_passes_the_limit_nor_its_share(kept: dict[str, Amount], size_byt
 def test_a_key_without_room_is_told_what_it_may_have():
     """A limit of its own is 429, and nothing that a client should try again by itself."""
     capacity = Capacity(Amount(1000, 5_000_000), key_share=0.1)
-    with pytest.raises(RateLimited, match="100 jobs and 0.5 MB") as refusal:
+    with pytest.raises(RateLimited, match=r"100 jobs and 0\.5 MB") as refusal:
         capacity.check({"a": Amount(100, 0), "b": Amount(5, 0)}, "a", Amount(1, 1))
     assert refusal.value.code == "quota_exceeded"
     assert refusal.value.headers()["x-should-retry"] == "false"
