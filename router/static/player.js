@@ -19,15 +19,24 @@ export class Player {
     for (const kind of ["seeked", "pause"]) audio.addEventListener(kind, () => this.#light());
   }
 
+  /** No clip, and nothing to play it with. */
+  clear() {
+    this.segments = [];
+    this.#wave.clear();
+    if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
+    this.#audio.removeAttribute("src");
+    this.#audio.hidden = true;
+  }
+
   /** Another clip, without segments so far. */
   async load(file) {
-    this.segments = [];
-    if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
+    this.clear();
     this.#audio.src = URL.createObjectURL(file);
+    this.#audio.hidden = false;
     await this.#wave.load(file);
   }
 
-  /** Segments of verbose_json, with their words where there are any. */
+  /** Segments of verbose_json, with their words where there are any; `isOpen` where more text may come. */
   set segments(segments) {
     this.#rows = segments.map((segment) => this.#row(segment));
     this.#list.replaceChildren(...this.#rows.map(({ item }) => item));
@@ -44,6 +53,7 @@ export class Player {
     button.append(time, said);
     button.addEventListener("click", () => this.#play(segment.start, segment.end));
     item.append(button);
+    item.classList.toggle("open", Boolean(segment.isOpen));
     return { segment, item, button, words };
   }
 

@@ -1,20 +1,32 @@
 // The playground: a clip in, its transcript out, with everything that the API gives.
 
 import { key, remember } from "./key.js";
+import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
-import { Recorder } from "./recorder.js";
 import * as snippets from "./snippets.js";
 import { canWrite, written } from "./subtitles.js";
-import { Refused, transcribe } from "./transcribe.js";
+import { transcribe } from "./transcribe.js";
 
 const $ = (id) => document.getElementById(id);
 const player = new Player({ audio: $("player"), canvas: $("wave"), list: $("segments") });
-const state = { file: null, answer: null, running: null, recorder: null };
+const state = { file: null, answer: null, running: null, isLive: false };
+const microphone = new Microphone(
+  { record: $("record"), live: $("live"), commit: $("commit"), level: $("level") },
+  {
+    language: () => $("language").value.trim(),
+    onClip: run,
+    onBegin: beginLive,
+    onTurns: showTurns,
+    onWait: awaitLastWords,
+    onEnd: endLive,
+    onTrouble: (message, status) => showFailure({ message, status }),
+  },
+);
 
 $("key").value = key();
 $("file").addEventListener("change", () => $("file").files[0] && run($("file").files[0]));
-$("record").addEventListener("click", () => (state.recorder ? stopRecording() : startRecording()));
-$("cancel").addEventListener("click", () => state.running?.abort());
+for (const button of [$("record"), $("live")]) button.addEventListener("click", () => ($("trouble").hidden = true));
+$("cancel").addEventListener("click", () => (state.running ? state.running.abort() : microphone.cancel()));
 $("options").addEventListener("submit", (event) => event.preventDefault());
 $("options").addEventListener("change", onOption);
 $("exports").addEventListener("click", (event) => event.target.dataset.format && save(event.target.dataset.format));
@@ -35,11 +47,12 @@ async function showFleet() {
 }
 
 async function run(file) {
+  if (microphone.isBusy) return tell("Stop the microphone first.");
   state.running?.abort();
   const running = new AbortController();
-  Object.assign(state, { file, answer: null, running });
+  Object.assign(state, { file, answer: null, running, isLive: false });
   const stream = $("stream").checked;
-  clear(file);
+  clear(`Transcribing ${file.name} …`);
   const onDelta = (delta) => $("text").append(delta);
   try {
     const options = { language: $("language").value.trim(), stream, signal: running.signal, onDelta };
@@ -55,14 +68,14 @@ async function run(file) {
   }
 }
 
-function clear(file) {
+function clear(progress) {
   $("result").hidden = false;
   $("trouble").hidden = true;
   $("exports").hidden = true;
   $("cancel").hidden = false;
   $("text").replaceChildren();
   $("facts").replaceChildren();
-  $("progress").textContent = `Transcribing ${file.name} …`;
+  $("progress").textContent = progress;
   showSnippets();
 }
 
@@ -90,42 +103,45 @@ function showFacts(facts) {
 }
 
 function showFailure(error) {
-  $("progress").textContent = "";
+  if (!state.isLive) $("progress").textContent = "";
   if (error.name === "AbortError") return tell("Cancelled.");
-  if (error instanceof Refused && error.status === 401) $("keyfield").hidden = false;
+  if (error.status === 401) $("keyfield").hidden = false;
   return tell(error instanceof TypeError ? "The router does not answer." : error.message);
 }
 
-async function startRecording() {
-  $("trouble").hidden = true;
-  $("record").disabled = true;
-  const recorder = new Recorder({ onLevel: showLevel, onFull: stopRecording });
-  try {
-    await recorder.start();
-    state.recorder = recorder;
-    $("level").hidden = false;
-    showLevel(0);
-  } catch (error) {
-    tell(error.message);
-  } finally {
-    $("record").disabled = false;
-  }
+// live: the text while somebody speaks, then what was said as a clip like any other
+
+function beginLive() {
+  state.running?.abort();
+  Object.assign(state, { file: null, answer: null, running: null, isLive: true });
+  clear("Live: speak, the text follows.");
+  $("cancel").hidden = true;
+  player.clear();
 }
 
-async function stopRecording() {
-  const { recorder } = state;
-  if (!recorder) return;
-  state.recorder = null;
-  $("level").hidden = true;
-  $("record").textContent = "Record";
-  await run(await recorder.stop());
+function showTurns(turns) {
+  const said = turns.filter(({ text, isOpen }) => text || isOpen);
+  const isNew = said.length !== $("segments").childElementCount;
+  player.segments = said;
+  if (isNew) $("segments").lastElementChild?.scrollIntoView({ block: "nearest" });
+  const last = said.findLast(({ isOpen }) => !isOpen)?.text ?? "";
+  if ($("spoken").textContent !== last) $("spoken").textContent = last;
 }
 
-function showLevel(peak) {
-  if (!state.recorder) return;
-  $("level").value = Math.max(peak, $("level").value * 0.95); // falls slowly, so that an eye can follow
-  const label = `Stop (${Math.floor(state.recorder.seconds)} s)`;
-  if ($("record").textContent !== label) $("record").textContent = label;
+function awaitLastWords() {
+  $("progress").textContent = "Waiting for the last words …";
+  $("cancel").hidden = false;
+}
+
+async function endLive(file, seconds, turns) {
+  const segments = turns.filter(({ text }) => text).map(({ start, end, text }, id) => ({ id, start, end: end ?? seconds, text }));
+  const lateMs = turns.map((turn) => turn.lateMs).filter(Number.isFinite).sort((a, b) => a - b);
+  state.file = file;
+  $("cancel").hidden = true;
+  await player.load(file);
+  const text = segments.map((segment) => segment.text).join(" ");
+  const late = lateMs.length ? `${Math.round(lateMs[lateMs.length >> 1])} ms after a pause` : null;
+  showAnswer({ task: "transcribe", duration: seconds, text, segments }, { "Final text": late });
 }
 
 function save(format) {
@@ -144,8 +160,8 @@ function showSnippets() {
     stream: $("stream").checked,
     hasKey: Boolean(key()),
   };
-  $("curl").textContent = snippets.curl(options);
-  $("python").textContent = snippets.python(options);
+  $("curl").textContent = state.isLive ? snippets.liveCommand : snippets.curl(options);
+  $("python").textContent = state.isLive ? snippets.livePython(options) : snippets.python(options);
 }
 
 function onOption() {

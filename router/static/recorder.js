@@ -10,17 +10,20 @@ const EXPLAINED = {
   NotReadableError: "The microphone is in use by another program, or the system does not let the browser have it.",
 };
 
-/** One recording; `onLevel(peak)` is called for each block with its peak, 0..1, and `onFull()` at ten minutes. */
+/**
+ * One recording; `onBlock(samples, rate)` is called for each block of some milliseconds, floats at `rate` Hz, and
+ * `onFull()` at ten minutes.
+ */
 export class Recorder {
   #blocks = [];
   #frames = 0;
-  #onLevel;
+  #onBlock;
   #onFull;
   #context;
   #stream;
 
-  constructor({ onLevel, onFull }) {
-    this.#onLevel = onLevel;
+  constructor({ onBlock, onFull }) {
+    this.#onBlock = onBlock;
     this.#onFull = onFull;
   }
 
@@ -58,7 +61,7 @@ export class Recorder {
   #take(block) {
     this.#blocks.push(block);
     this.#frames += block.length;
-    this.#onLevel(block.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0));
+    this.#onBlock(block, this.#context.sampleRate);
     if (this.seconds >= LONGEST_S) this.#onFull();
   }
 

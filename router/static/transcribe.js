@@ -33,7 +33,8 @@ export async function transcribe(file, { language, stream, signal, onDelta }) {
   return { answer: said, facts: factsOf(answer.headers, performance.now() - started) };
 }
 
-async function refusal(answer) {
+/** What an answer that is no success says, as Refused. */
+export async function refusal(answer) {
   const fallback = { message: `The server answered ${answer.status}.`, code: "unknown" };
   const { error } = await answer.json().catch(() => ({ error: fallback }));
   return new Refused(answer.status, error ?? fallback, answer.headers.get("Retry-After"));

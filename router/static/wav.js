@@ -8,13 +8,20 @@ export function wav(blocks, rate) {
   const view = new DataView(new ArrayBuffer(HEADER_BYTES + 2 * frames));
   writeHeader(view, frames, rate);
   let at = HEADER_BYTES;
-  for (const block of blocks) {
-    for (const sample of block) {
-      view.setInt16(at, Math.round(Math.max(-1, Math.min(1, sample)) * 32767), true);
-      at += 2;
-    }
-  }
+  for (const block of blocks) at = writePcm16(view, at, block);
   return view.buffer;
+}
+
+/** Mono floats (-1..1) as 16-bit PCM, without a header. */
+export function pcm16(samples) {
+  const view = new DataView(new ArrayBuffer(2 * samples.length));
+  writePcm16(view, 0, samples);
+  return view.buffer;
+}
+
+function writePcm16(view, at, samples) {
+  samples.forEach((sample, index) => view.setInt16(at + 2 * index, Math.round(Math.max(-1, Math.min(1, sample)) * 32767), true));
+  return at + 2 * samples.length;
 }
 
 function writeHeader(view, frames, rate) {

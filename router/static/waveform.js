@@ -20,11 +20,17 @@ export class Waveform {
     });
   }
 
-  /** Show another clip. Resolves to whether it could be drawn; the browser may not know the format. */
-  async load(file) {
+  /** Nothing to show. */
+  clear() {
     this.#peaks = [];
     this.#segments = [];
     this.#durationS = this.#atS = 0;
+    this.#canvas.hidden = true;
+  }
+
+  /** Show another clip. Resolves to whether it could be drawn; the browser may not know the format. */
+  async load(file) {
+    this.clear();
     this.#canvas.hidden = false;
     try {
       if (file.size > DECODED_BYTES_MAX) throw new Error("too large to decode here");
