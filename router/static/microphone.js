@@ -37,7 +37,7 @@ export class Microphone {
 
   async #record() {
     this.#occupy(this.#controls.record);
-    await this.#listen(() => {}, () => this.#stopRecording());
+    await this.#listen(() => {}, () => this.#stopRecording()).catch((error) => this.#fail(error));
   }
 
   async #stopRecording() {
@@ -56,10 +56,13 @@ export class Microphone {
     }));
     try {
       await session.open(this.#on.language());
+      await this.#listen((block, rate) => session.hear(block, rate), () => this.#stopLive());
+      if (!session.isOpen) throw new Error("The session ended before the microphone was there. Press Live again.");
     } catch (error) {
+      if (this.#recorder) await this.#deafen();
+      session.close();
       return this.#fail(error);
     }
-    if (!(await this.#listen((block, rate) => session.hear(block, rate), () => this.#stopLive()))) return session.close();
     this.#controls.commit.hidden = false;
     this.#on.onBegin();
   }
@@ -73,7 +76,7 @@ export class Microphone {
     this.#on.onEnd(file, seconds, this.#turns);
   }
 
-  /** Open the microphone; gives whether it is. */
+  /** Open the microphone; rejects as Recorder does. */
   async #listen(onBlock, onFull) {
     const recorder = new Recorder({
       onBlock: (block, rate) => {
@@ -82,17 +85,11 @@ export class Microphone {
       },
       onFull: () => this.#recorder && onFull(),
     });
-    try {
-      await recorder.start();
-    } catch (error) {
-      this.#fail(error);
-      return false;
-    }
+    await recorder.start();
     this.#recorder = recorder;
     this.#button.disabled = false;
     this.#controls.level.hidden = false;
     this.#controls.level.value = 0;
-    return true;
   }
 
   async #deafen() {

@@ -52,6 +52,11 @@ export class Realtime {
     await this.#agree({ type: "transcription", audio: { input: { transcription } } });
   }
 
+  /** Whether the line is there. */
+  get isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
   /** A block of the microphone's, mono floats at `rate` Hz. */
   hear(block, rate) {
     this.#resampler ??= new Resampler(rate, RATE);
@@ -71,8 +76,8 @@ export class Realtime {
     this.#isEnding = true;
     this.commit();
     const tell = (error) => this.#on.onTrouble(error.message);
-    if (this.#isConnected()) await this.#agree({}).catch(tell); // comes after the commit: every turn is known by then
-    while (this.#hasOpenTurn() && this.#isConnected()) await this.#comes(ITEM).catch(tell);
+    if (this.isOpen) await this.#agree({}).catch(tell); // comes after the commit: every turn is known by then
+    while (this.#hasOpenTurn() && this.isOpen) await this.#comes(ITEM).catch(tell);
     this.close();
   }
 
@@ -108,11 +113,7 @@ export class Realtime {
   }
 
   #send(event) {
-    if (this.#isConnected()) this.#socket.send(JSON.stringify(event));
-  }
-
-  #isConnected() {
-    return this.#socket.readyState === WebSocket.OPEN;
+    if (this.isOpen) this.#socket.send(JSON.stringify(event));
   }
 
   #take(event) {

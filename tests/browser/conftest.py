@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.integration import processes
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-SPOKEN = SAMPLES / "digits-short-theo.wav"  # what the fake microphone hears
+SPOKEN = SAMPLES / "phone-number-george.wav"  # what the fake microphone hears
 LEAD_S = 1.5  # silence before it: the page needs a moment to start recording
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -62,16 +62,16 @@ async def holds(page: Page, expression: str, within_s: float = 15) -> None:
 class Watch:
     """What went wrong in a window: complaints of the console, uncaught errors, requests to anywhere else."""
 
-    def __init__(self, page: Page, origin: str) -> None:
+    def __init__(self, page: Page, origin: str, provoked: tuple[str, ...]) -> None:
         self.origin = origin
+        self._provoked = ("Failed to load resource", *provoked)
         self.complaints: list[str] = []
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
         page.on("request", self._asked)
 
     def _said(self, message) -> None:
-        is_answer = message.text.startswith("Failed to load resource")  # an error that a test provokes
-        if message.type in ("error", "warning") and not is_answer:
+        if message.type in ("error", "warning") and not message.text.startswith(self._provoked):
             self.complaints.append(f"console: {message.text}")
 
     def _asked(self, request) -> None:
@@ -81,14 +81,18 @@ class Watch:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser):
-    """`await open_page(url, path, **context options)`: a window; fails at the end if it complained of anything."""
+    """
+    `await open_page(url, path, **context options)`: a window; fails at the end if it complained of anything.
+
+    `complains_of`: how complaints begin that the test itself provokes.
+    """
     contexts, watches = [], []
 
-    async def open_one(url: str, path: str = "/", **options) -> Page:
+    async def open_one(url: str, path: str = "/", complains_of: tuple[str, ...] = (), **options) -> Page:
         context = await browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
         contexts.append(context)
         page = await context.new_page()
-        watches.append(Watch(page, url))
+        watches.append(Watch(page, url, complains_of))
         await page.goto(url + path)
         return page
 
