@@ -67,6 +67,7 @@ async def stamp(request: web.Request, response: web.StreamResponse) -> None:
 
     The request's id; and that no browser may take a transcript for a page, whatever somebody dictated.
     """
+    response.headers["Server"] = "whisper-fleet"  # not which versions of what: that is for attackers only
     response.headers["X-Content-Type-Options"] = "nosniff"
     if ID_KEY in request:
         response.headers[REQUEST_ID] = request[ID_KEY]

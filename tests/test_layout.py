@@ -86,6 +86,7 @@ KNOW_THE_ENGINE = {
 
 # Files whose claims are tested elsewhere, each with where.
 NO_TWIN = {
+    "fleet/start.py": "run by every process; its errors: tests/worker/test_process.py, tests/fleet/test_cli.py",
     "fleet/up.py": "whole fleets: tests/integration/test_up.py",
     "router/deferred/database.py": "protocols; tests/contracts/test_job_store.py holds both databases to them",
     "router/deferred/postgres.py": "tests/contracts/test_job_store.py, tests/chaos/test_jobs.py",

@@ -108,6 +108,15 @@ class WorkerSettings:
         """What this worker is called."""
         return self.worker_id or f"{socket.gethostname()}:{self.port}"
 
+    def check(self) -> None:
+        """Raise SettingError for a model that cannot be meant."""
+        _ = self.scripted_s
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """What no log line may hold."""
+        return (self.worker_token,)
+
     @property
     def scripted_s(self) -> tuple[float, float] | None:
         """
