@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 
 from fleet import language
 from fleet.errors import BadRequest
+from fleet.form import is_text
 from fleet.wire import Tier
 
 BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -292,10 +293,12 @@ def _language(tag: str, name: str, *, accepts_any: bool) -> str | None:
 
 def _json_array(value: str, name: str) -> list[str]:
     try:
-        items = json.loads(value)
+        items = [str(item) for item in json.loads(value)]
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"'{name}[]' is not a valid JSON array.", param=f"{name}[]") from error
-    return [str(item) for item in items]
+    if not all(map(is_text, items)):
+        raise BadRequest(f"'{name}[]' must be a list of texts.", param=f"{name}[]")
+    return items
 
 
 def _json_object(value: str, name: str) -> dict[str, str]:

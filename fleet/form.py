@@ -180,3 +180,8 @@ def malformed() -> BadRequest:
 def too_large_message(limit_bytes: int) -> str:
     """Names the limit in the unit of the setting."""
     return f"The request body is larger than the limit of {limit_bytes / 1_000_000:g} MB (MAX_UPLOAD_MB)."
+
+
+def is_text(value: str) -> bool:
+    """Whether a form's field can hold it: JSON, unlike UTF-8, also has halves of surrogate pairs."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)

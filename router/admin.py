@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -35,12 +36,10 @@ class Admin:
 
     async def add_worker(self, request: web.Request) -> web.Response:
         """POST {"url": "http://host:port"}: one more worker, beside what discovery finds."""
-        if (request.content_length or 0) > BODY_BYTES_MAX:
-            raise BadRequest("The body is too long.")
         try:
-            body = await request.json()
+            body = json.loads(await _short_body(request))
             url = plain_url(body["url"])
-        except (ValueError, TypeError, KeyError, SettingError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, SettingError) as error:
             raise BadRequest('Send {"url": "http://HOST:PORT"}.', param="url") from error
         self._discovery.add(url)
         return json_answer({"url": url, "state": self._pool.workers[url].state}, status=201)
@@ -79,3 +78,13 @@ class Admin:
             if wanted in (worker.name, worker.url.removeprefix("http://")):
                 return worker
         raise NotFound("There is no such worker; /lb-status lists them.", param="id")
+
+
+async def _short_body(request: web.Request) -> bytes:
+    """The body, of which no more is read than a URL needs, however long it was said to be."""
+    body = b""
+    while chunk := await request.content.readany():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise BadRequest("The body is too long.")
+    return body

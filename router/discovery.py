@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from fleet.settings import SettingError
 logger = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S = 5
+PLAIN = re.compile(r"[!-~]{1,2000}")  # visible ASCII: no space, no control character
 
 
 class Discovery:
@@ -94,7 +96,8 @@ def plain_url(source: str) -> str:
         has_port = parts.port is not None
     except ValueError:
         has_port = False
-    if parts.scheme not in ("http", "https") or not parts.hostname or (":" in parts.netloc and not has_port):
+    is_plain = PLAIN.fullmatch(url) and parts.scheme in ("http", "https") and parts.hostname
+    if not is_plain or (":" in parts.netloc and not has_port):
         raise SettingError(f"WORKERS: {source} is no URL; write http://HOST:PORT.")
     return url.rstrip("/")
 

@@ -11,6 +11,7 @@ from wyoming.asr import Transcript
 from wyoming.event import Event
 
 from fleet.errors import BadAudio, BadRequest
+from fleet.form import is_text
 from fleet.forms import Fields
 
 PROGRAM = "whisper-fleet"  # our name in `info`; a client may send it back as the model's
@@ -103,5 +104,4 @@ def _texts(data: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it can be sent on: JSON may also hold half of a surrogate pair."""
-    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+    return isinstance(value, str) and is_text(value)

@@ -190,7 +190,10 @@ class Batcher:
         return next(fits, None)
 
     def _key(self, job: Job, window: Window) -> object:
-        return self._engine.key(Piece(job.samples, window, job.options))
+        try:
+            return self._engine.key(Piece(job.samples, window, job.options))
+        except Exception:  # what has no key shares no call: it fails alone, in `_call`, and the thread lives on
+            return object()
 
     def _call(self, call: list[tuple[Job, int, Window]]) -> None:
         jobs = list(dict.fromkeys(job for job, _, _ in call))

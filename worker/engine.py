@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ from worker.window import (
 FRAMES_MAX = int(WINDOW_S * 100)  # mel frames of 10 ms in Whisper's window
 INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believed; Whisper's own limit
 ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
+HOTWORD_TOKENS_MAX = 111  # of 448; with 223 of them and 223 of a prompt there is no room for an answer
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
 DEVICE_FULL = "out of memory"  # CUDA's own words, and cuBLAS's; the device itself is well
@@ -121,7 +123,7 @@ class WhisperEngine:
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """faster-whisper's own loop, a segment a step."""
         with _device_watched():
-            yield from sequential.decode(self._model, samples, options)
+            yield from sequential.decode(self._model, samples, replace(options, hotwords=self._hotwords(options)))
 
     def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         began = time.monotonic()
@@ -194,9 +196,18 @@ class WhisperEngine:
         tokenizer = self._tokenizer(language, options.task)
         before = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt and piece.window.is_first else []
         prompt: list[int] = self._model.get_prompt(
-            tokenizer, before, without_timestamps=options.without_timestamps, hotwords=options.hotwords
+            tokenizer, before, without_timestamps=options.without_timestamps, hotwords=self._hotwords(options)
         )
         return prompt
+
+    def _hotwords(self, options: DecodeOptions) -> str | None:
+        """Those that there is room for, the first ones."""
+        if options.hotwords is None:
+            return None
+        tokens = self._model.hf_tokenizer.encode(f" {options.hotwords.strip()}", add_special_tokens=False).ids
+        if len(tokens) <= HOTWORD_TOKENS_MAX:
+            return options.hotwords
+        return str(self._model.hf_tokenizer.decode(tokens[:HOTWORD_TOKENS_MAX]))
 
     def _decode(
         self, encoded: Any, pieces: Sequence[Piece], languages: Sequence[str], temperature: float | None = None

@@ -33,6 +33,7 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 FIELD = re.compile(r"([a-z_]+)(\[[a-z_]*\])?")
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 OWN_FIELDS = frozenset(["stream", "progress", "callback_url"])  # a job's own, or of no meaning to one
+NUMBER = re.compile(r"[0-9]{1,3}")
 LIST_MAX = 100
 
 
@@ -91,7 +92,7 @@ class Desk:
     async def list(self, request: web.Request) -> web.Response:
         """GET /v1/jobs?limit=&after=: the key's own, newest first. `position` is in the single job's answer only."""
         limit = request.query.get("limit", "20")
-        if not limit.isdecimal() or not 1 <= int(limit[:9]) <= LIST_MAX:
+        if not NUMBER.fullmatch(limit) or not 1 <= int(limit) <= LIST_MAX:
             raise BadRequest(f"'limit' must be a number from 1 to {LIST_MAX}.", param="limit")
         after = request.query.get("after")
         if after is not None and not ID.fullmatch(after):

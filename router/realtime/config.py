@@ -5,13 +5,13 @@ flat one of its beta. Pure. What is not given stays as it is; what nobody here d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from fleet.errors import BadRequest
+from fleet.form import is_text
 
 TEXT_LENGTH_MAX = 4096
 LIST_LENGTH_MAX = 100
@@ -192,8 +192,7 @@ def _object(value: Any, param: str) -> Mapping[str, Any]:
 def _number(value: Any, least: float, most: float, param: str) -> float | None:
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise BadRequest(f"'{param}' must be a number from {least} to {most}.", param=param)
     return float(value)
 
@@ -201,7 +200,7 @@ def _number(value: Any, least: float, most: float, param: str) -> float | None:
 def _text(value: Any, param: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > TEXT_LENGTH_MAX:
+    if not isinstance(value, str) or len(value) > TEXT_LENGTH_MAX or not is_text(value):
         raise BadRequest(f"'{param}' must be a string of at most {TEXT_LENGTH_MAX} characters.", param=param)
     return value.strip() or None
 

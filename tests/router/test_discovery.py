@@ -23,7 +23,7 @@ def test_urls_are_read_the_way_people_write_them(given, url):
     assert plain_url(given) == url
 
 
-@pytest.mark.parametrize("given", ["ftp://w1:21", "http://w1:port", "http://:80"])
+@pytest.mark.parametrize("given", ["ftp://w1:21", "http://w1:port", "http://:80", "w 1", "w1\n", "w\ud800"])
 def test_what_is_no_url_is_named(given):
     """
     The message names the setting and the value.

@@ -201,6 +201,32 @@ async def test_a_failed_call_is_everybodys_error_and_nobodys_secret(engine: Reco
     batcher.stop()
 
 
+async def test_a_request_that_the_engine_cannot_place_fails_alone(engine: RecordingEngine, monkeypatch):
+    """What may share a call is asked for each window: where that fails, the others and the thread live on."""
+    place = engine.key
+
+    def key(piece: Piece) -> Hashable:
+        if piece.options.prompt == "odd":
+            raise TypeError
+        return place(piece)
+
+    def run(pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        assert all(key(piece) for piece in pieces)
+        return [engine._result(piece) for piece in pieces]
+
+    monkeypatch.setattr(engine, "key", key)
+    monkeypatch.setattr(engine, "run", run)
+    batcher, odd = make(engine), replace(OPTIONS, prompt="odd")
+    with batcher.run(samples(1), windows(3), OPTIONS) as one, batcher.run(samples(2), windows(3), odd) as two:
+        batcher.start()
+        assert await texts(one) == ["0", "1", "2"]
+        with pytest.raises(FleetError):
+            await texts(two)
+    with batcher.run(samples(3), windows(1), OPTIONS) as job:
+        assert await texts(job) == ["0"]
+    batcher.stop()
+
+
 async def test_a_lost_device_is_reported(engine: RecordingEngine):
     """The process must end: whoever watches is told."""
     lost: list[EngineBroken] = []

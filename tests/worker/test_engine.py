@@ -90,6 +90,16 @@ def test_a_window_is_decoded_as_faster_whisper_decodes_it(engine, directory, cli
             assert (one.start, one.end) == pytest.approx((other.start, min(other.end, len(clip) / RATE)), abs=0.011)
 
 
+@pytest.mark.parametrize("is_sequential", [False, True])
+def test_a_full_prompt_and_many_hotwords_leave_room_for_an_answer(engine, clip, is_sequential):
+    """Whisper has 448 tokens in all; what is too much of the hotwords is left out."""
+    options = replace(OPTIONS, prompt="w1 " * 600, hotwords="w2 " * 600)
+    if is_sequential:
+        assert list(engine.sequential(clip, replace(options, vad=None, condition_on_previous_text=True)))
+    else:
+        assert engine.run([piece(clip, 0, 60, options)], still_wanted)[0].segments
+
+
 def test_windows_that_share_a_call_say_what_they_say_alone(engine, clip):
     """Three windows of a clip, together and one by one."""
     pieces = [piece(clip, at, at + 5) for at in (0, 5, 10)]

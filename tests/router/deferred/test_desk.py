@@ -41,6 +41,7 @@ async def test_wrong_requests_are_refused_at_once(tmp_path):
             (await fleet.post(headers={"Idempotency-Key": "two words"}), 400, "invalid_value"),
             (await fleet.call("POST", "/v1/jobs", json={}), 415, "unsupported_media_type"),
             (await fleet.call("GET", "/v1/jobs?limit=0"), 400, "invalid_value"),
+            (await fleet.call("GET", "/v1/jobs?limit=0000000001000"), 400, "invalid_value"),
             (await fleet.call("GET", "/v1/jobs?after=../x"), 400, "invalid_value"),
             (await fleet.call("GET", "/v1/jobs/nothing"), 404, "not_found"),
             (await fleet.call("GET", f"/v1/jobs/{'0' * 32}/result"), 404, "not_found"),

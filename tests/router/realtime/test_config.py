@@ -76,7 +76,12 @@ def test_wishes_become_the_fields_of_a_request():
         ({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "session.audio.input.format.rate"),
         ({"audio": {"input": {"transcription": {"model": 5}}}}, "session.audio.input.transcription.model"),
         ({"audio": {"input": {"transcription": {"prompt": "x" * 5000}}}}, "session.audio.input.transcription.prompt"),
+        ({"audio": {"input": {"transcription": {"prompt": "\ud800"}}}}, "session.audio.input.transcription.prompt"),
         ({"audio": {"input": {"transcription": {"keywords": "a"}}}}, "session.audio.input.transcription.keywords"),
+        (
+            {"audio": {"input": {"turn_detection": {"threshold": 10**400}}}},
+            "session.audio.input.turn_detection.threshold",
+        ),
         ({"audio": {"input": {"turn_detection": {"type": "magic"}}}}, "session.audio.input.turn_detection.type"),
         (
             {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": ["low"]}}}},
