@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,6 +66,7 @@ class Status:
         self._started_at = time.monotonic()
         self.lags_s: deque[float] = deque(maxlen=600)
         self.state = "serving"  # then leaving (still serves, /readyz says no), then draining
+        self.doors: dict[str, Callable[[], dict[str, Any]]] = {}  # what a door tells of itself, by its name
         self.open_requests = 0  # callers that wait for an answer, uploads included
 
     @contextmanager
@@ -88,6 +89,7 @@ class Status:
             "discovery": self._discovered(now),
             "fleet": self._fleet(now),
             "queue": self._queue(now),
+            **{name: tell() for name, tell in self.doors.items()},
             "totals": self._totals(),
             "rates_1m": self._ledger.rates(now),
             "workers": [self._worker(worker, now) for worker in self._floor.pool],

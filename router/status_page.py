@@ -7,7 +7,7 @@ changed, so that there is one renderer and it is this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from router.markup import Markup, element, joined
@@ -111,8 +111,16 @@ def _tiles(document: dict[str, Any]) -> Markup:
         ("Speed", f"{fleet['rate_audio_x']:.3g} x", "audio seconds a second, 1 min", False),
         ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % of the last minute", rates["reject_pct"] > 0),
         ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % of the last minute", rates["err_pct"] > 0),
+        *_jobs_tile(document),
     )
     return element("dl", *(_tile(*tile) for tile in tiles), class_="tiles")
+
+
+def _jobs_tile(document: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    jobs = document.get("jobs")
+    if jobs is not None:
+        done = f"{jobs['succeeded']} done, {jobs['failed']} failed, oldest waits {span(jobs['oldest_s'])}"
+        yield "Jobs", f"{jobs['queued']} + {jobs['running']}", f"waiting + running; {done}", False
 
 
 def _tile(name: str, value: str, unit: str, is_notable: bool) -> Markup:

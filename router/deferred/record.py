@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -89,6 +89,20 @@ class Result:
 
     content_type: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What is in the store, all keys together."""
+
+    by_state: dict[JobState, int] = field(default_factory=lambda: dict.fromkeys(JobState, 0))
+    oldest_s: float = 0.0  # how long the oldest queued job has waited
+    kept_bytes: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """What /lb-status shows."""
+        states = {state.value: count for state, count in self.by_state.items()}
+        return {**states, "oldest_s": round(self.oldest_s, 1), "kept_bytes": self.kept_bytes}
 
 
 def position(own_ahead: int, others: Iterable[int]) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from fleet.errors import Unavailable
 from router.deferred import gate
@@ -18,7 +20,7 @@ from router.deferred.callback import Allowed
 from router.deferred.capacity import Amount, Capacity
 from router.deferred.desk import Desk
 from router.deferred.place import open_database
-from router.deferred.record import Record
+from router.deferred.record import Record, Tally
 from router.deferred.runner import Runner, described
 from router.deferred.store import JobStore
 from router.deferred.verdict import Later, Verdict
@@ -31,7 +33,7 @@ from router.settings import RouterSettings
 from router.spool import SpoolBudget
 from router.status import Status
 
-KEEPER_S = 10.0  # how often what is too old is deleted and what is there is counted
+KEEPER_S = 5.0  # how often what is too old is deleted and what is there is counted
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Jobs:
         self._floor = floor
         self._status = status
         self._ended = Counter("fleet_jobs_ended", "Runs of jobs by how they ended.", ["outcome"], registry=registry)
-        self._there = Gauge("fleet_jobs", "Jobs in the store by state.", ["state"], registry=registry)
+        self._tally = Tally()  # as the keeper saw it last
         allowed = Allowed(settings.webhook_allow)
         self._book = self._open()
         self._runner = self._webhooks = None
@@ -65,6 +67,8 @@ class Jobs:
             )
             if settings.webhook_allow:
                 self._webhooks = Webhooks(self._book, allowed, secret=settings.webhook_secret or "")
+            status.doors["jobs"] = self._told
+            registry.register(Series(lambda: self._tally))
         self._desk = Desk(
             settings, self._book, self._runner, allowed=allowed, keys=keys, offer=offer, spool=spool, status=status
         )
@@ -80,6 +84,9 @@ class Jobs:
             return []
         telling = [self._webhooks.loop()] if self._webhooks is not None else []
         return [self._runner.loop(), self._keep(self._book), *telling]
+
+    def _told(self) -> dict[str, Any]:
+        return self._tally.to_json()
 
     def _open(self) -> Book | None:
         settings = self._settings
@@ -117,8 +124,7 @@ class Jobs:
         while True:
             try:
                 await book.ask(JobStore.expire)
-                for state, count in (await book.ask(JobStore.counts)).items():
-                    self._there.labels(state).set(count)
+                self._tally = await book.ask(JobStore.tally)
             except Unavailable:
                 pass  # said so in the log; it will be asked again
             await asyncio.sleep(KEEPER_S)
@@ -127,3 +133,20 @@ class Jobs:
         yield
         if self._book is not None:
             await asyncio.to_thread(self._book.close)
+
+
+class Series(Collector):
+    """The tally, for Prometheus."""
+
+    def __init__(self, tally: Callable[[], Tally]) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        """Read when it is scraped."""
+        tally = self._tally()
+        jobs = GaugeMetricFamily("fleet_jobs", "Jobs in the store by state.", labels=["state"])
+        for state, count in tally.by_state.items():
+            jobs.add_metric([state], count)
+        yield jobs
+        yield GaugeMetricFamily("fleet_jobs_oldest_seconds", "How long the oldest queued job waits.", tally.oldest_s)
+        yield GaugeMetricFamily("fleet_jobs_kept_bytes", "Audio and results in the store.", tally.kept_bytes)

@@ -16,7 +16,7 @@ from typing import Any
 from fleet.errors import BadRequest, NotFound
 from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import Database, Transaction, storage_failed
-from router.deferred.record import JobError, JobState, NewJob, Record, Result, position
+from router.deferred.record import JobError, JobState, NewJob, Record, Result, Tally, position
 
 COLUMNS = ", ".join(field.name for field in fields(Record))
 UNNAMED_AUDIO_S = 3600  # audio without a job is left from an upload that was cut off: no upload takes as long
@@ -203,13 +203,17 @@ class JobStore:
                 self._database.shelf.delete(job_id)
         return len(gone)
 
-    def counts(self) -> dict[str, int]:
-        """How many jobs are in each state."""
+    def tally(self) -> Tally:
+        """How many jobs are in each state, how long they wait, and how much is kept of them."""
         with self._database.transaction() as run:
-            return dict.fromkeys(JobState, 0) | {
-                JobState(state): count
-                for state, count in run.rows("SELECT state, count(*) FROM fleet_jobs GROUP BY state")
-            }
+            found = run.rows("SELECT state, count(*), min(created_at), sum(kept_bytes) FROM fleet_jobs GROUP BY state")
+            now_s = run.wall_s
+        waits_s = [now_s - oldest for state, _, oldest, _ in found if state == JobState.QUEUED]
+        return Tally(
+            by_state=dict.fromkeys(JobState, 0) | {JobState(state): count for state, count, _, _ in found},
+            oldest_s=max([0.0, *waits_s]),
+            kept_bytes=sum(int(size_bytes) for *_, size_bytes in found),
+        )
 
     def next_callback(self, *, retry_s: float) -> tuple[Record, int] | None:
         """A job whose caller is to be told now, and the how-manieth try it is; due again after `retry_s`."""

@@ -13,7 +13,7 @@ from fleet.errors import BadRequest, NotFound, RateLimited, Unavailable
 from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import PART_BYTES, Database
 from router.deferred.postgres import PostgresDatabase
-from router.deferred.record import JobError, JobState, NewJob, Result
+from router.deferred.record import JobError, JobState, NewJob, Result, Tally
 from router.deferred.sqlite import SqliteDatabase
 from router.deferred.store import JobStore
 from tests.contracts.postgres import postgres
@@ -300,11 +300,17 @@ def test_callers_are_told_when_jobs_end(store: JobStore, database: Database):
     assert store.next_callback(retry_s=60) is None
 
 
-def test_counts(store: JobStore):
-    """By state, zeros included."""
-    add(store), add(store)
+def test_tally(store: JobStore, database: Database):
+    """By state, zeros included; the wait of the oldest that is queued; what is kept of all."""
+    assert store.tally() == Tally()
+    first, _ = add(store, b"12"), add(store, b"345")
+    with database.transaction() as run:
+        run.change("UPDATE fleet_jobs SET created_at = created_at - 100 WHERE id = :id", id=first)
+    assert 100 <= store.tally().oldest_s < 130
     store.claim(at_most=1)
-    assert store.counts() == dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.RUNNING: 1}
+    tally = store.tally()
+    assert tally.by_state == dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.RUNNING: 1}
+    assert (tally.oldest_s < 30, tally.kept_bytes) == (True, 5)
 
 
 def test_an_upload_that_breaks_leaves_nothing(store: JobStore):

@@ -164,6 +164,35 @@ async def test_a_key_that_filled_its_share_is_told_so(tmp_path):
         await fleet.submit(key=other)
 
 
+async def test_the_status_tells_of_jobs(tmp_path, monkeypatch):
+    """How many wait, run and have ended: the document, the page and the metrics alike; nothing where there are none."""
+    monkeypatch.setattr("router.deferred.service.KEEPER_S", 0.05)
+    async with jobs_fleet(tmp_path, 1) as fleet:
+        await fleet.ended(await fleet.submit())
+        fleet.fleet.workers[0].behaviour = gate = HoldGate()
+        await fleet.submit(b"RIFF1")
+        await gate.arrived.wait()
+        await fleet.submit(b"RIFF2")
+        wanted = {"queued": 1, "running": 1, "succeeded": 1, "failed": 0, "cancelled": 0}
+        async with asyncio.timeout(20):
+            while not wanted.items() <= (told := (await fleet.fleet.status())["jobs"]).items():  # noqa: ASYNC110  over HTTP
+                await asyncio.sleep(0.02)
+        assert told["oldest_s"] < 20
+        assert told["kept_bytes"] > 10
+        _, page = await fleet.call("GET", "/lb-status", headers={"Accept": "text/html"})
+        assert "<dt>Jobs</dt><dd><b>1 + 1</b>" in page
+        _, series = await fleet.call("GET", "/metrics")
+        for line in (
+            'fleet_jobs{state="queued"} 1.0',
+            'fleet_jobs{state="succeeded"} 1.0',
+            "fleet_jobs_oldest_seconds 0",
+        ):
+            assert line in series
+        gate.release.set()
+    async with jobs_fleet(tmp_path, jobs="off") as fleet:
+        assert "jobs" not in await fleet.fleet.status()
+
+
 async def test_expect_is_answered_before_the_body(tmp_path):
     """Too large is told to who asks first."""
     async with jobs_fleet(tmp_path, max_upload_mb=0.001) as fleet:
