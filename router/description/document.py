@@ -10,6 +10,7 @@ from typing import Any
 from fleet import __version__, wire
 from fleet.errors import CODES
 from fleet.stages import SERVER_TIMING
+from router.description import jobs
 from router.description.operations import OPERATIONS, PARAMETERS, Answer, Operation
 from router.description.schemas import COUNT, SCHEMAS, TEXT, Schema, ref
 
@@ -46,7 +47,7 @@ HEADERS: dict[str, tuple[Schema, str]] = {
 }
 
 
-def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
+def document(operations: Iterable[Operation] = (*OPERATIONS, *jobs.OPERATIONS)) -> dict[str, Any]:
     """The description, as /openapi.json answers it."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -63,7 +64,7 @@ def document(operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | jobs.SCHEMAS,
             "parameters": _parameters(),
             "headers": {name: {"schema": schema, "description": text} for name, (schema, text) in HEADERS.items()},
             "responses": {_error_name(status): _error(status) for status in CODES},

@@ -9,7 +9,8 @@ A new door adds a line here and is then in /openapi.json and on /docs; a test fa
     ),
 
 `errors` are the statuses that it can end with besides those of every route (401 with keys on, 404, 405, 500); each
-brings its codes from fleet.errors. `key` is whose it asks for. Schemas that several routes share go into `schemas`.
+brings its codes from fleet.errors. `key` is whose it asks for. Schemas that several routes share go into `schemas`; a
+door with several routes has a file of its own, as `jobs`, which `document` joins.
 A WebSocket is described as the GET that opens it, with 101 among its answers.
 """
 
@@ -21,7 +22,7 @@ from typing import Any, Literal
 from fleet.forms import ASR_OUTPUTS
 from fleet.render import JSON_TYPE, SSE_TYPE, TEXT_TYPE, VTT_TYPE
 from router.description.fields import FIELDS, form
-from router.description.schemas import COUNT, FLAG, TEXT, Schema, ref
+from router.description.schemas import FLAG, TEXT, Schema, ref
 
 JSON, PLAIN, VTT, SSE = (kind.partition(";")[0] for kind in (JSON_TYPE, TEXT_TYPE, VTT_TYPE, SSE_TYPE))
 FORM, HTML = "multipart/form-data", "text/html"
@@ -86,10 +87,6 @@ def several(one: Schema) -> Schema:
     """A form whose file part may stand more than once."""
     file = one["properties"]["file"]
     return {**one, "properties": {**one["properties"], "file": {"type": "array", "items": file}}}
-
-
-JOB_FORM = form(names=tuple(name for name in FIELDS if name not in ("stream", "progress")))
-JOB_FORM["properties"]["callback_url"] = {**TEXT, "description": "told when the job ends; its host must be allowed"}
 
 
 def _upload(name: str, path: str, summary: str, body: Schema, answer: Answer, **more: Any) -> Operation:
@@ -183,55 +180,6 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         answers={101: Answer("The session; its first event is `session.created`.")},
         errors=(400, 403, 503),
-    ),
-    Operation(
-        "createJob",
-        "POST",
-        "/v1/jobs",
-        "Jobs",
-        "Transcribe a clip later",
-        about="Taken also while the fleet is busy. The same header `Idempotency-Key` again gives the same job.",
-        body={FORM: JOB_FORM},
-        answers={202: Answer("The job is stored and will survive.", {JSON: ref("NewJob")})},
-        errors=(400, 408, 413, 415, 503),
-    ),
-    Operation(
-        "listJobs",
-        "GET",
-        "/v1/jobs",
-        "Jobs",
-        "The key's own jobs, newest first",
-        query={"limit": {**COUNT, "minimum": 1, "maximum": 100, "default": 20}, "after": TEXT},
-        answers={200: Answer("A page of them.", {JSON: ref("JobList")})},
-        errors=(400, 503),
-    ),
-    Operation(
-        "getJob",
-        "GET",
-        "/v1/jobs/{id}",
-        "Jobs",
-        "How far a job is",
-        answers={200: Answer("The job.", {JSON: ref("Job")})},
-        errors=(503,),
-    ),
-    Operation(
-        "deleteJob",
-        "DELETE",
-        "/v1/jobs/{id}",
-        "Jobs",
-        "Cancel a job, or delete one that is over",
-        answers={200: Answer("The cancelled job, or that it is gone.", {JSON: {"type": "object"}})},
-        errors=(503,),
-    ),
-    Operation(
-        "getJobResult",
-        "GET",
-        "/v1/jobs/{id}/result",
-        "Jobs",
-        "The transcript, in the format that the job asked for",
-        about="404 until the job has succeeded. A job that failed answers with its error.",
-        answers={200: Answer(TRANSCRIPT.about, {kind: TRANSCRIPT.content[kind] for kind in (JSON, PLAIN, VTT)})},
-        errors=(400, 502, 503, 504),
     ),
     Operation(
         "listModels",

@@ -13,7 +13,6 @@ NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 SECONDS: Schema = {"type": "number", "minimum": 0, "description": "seconds"}
 FLAG: Schema = {"type": "boolean"}
-OPTIONAL_COUNT: Schema = {"type": ["integer", "null"]}
 OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 
 
@@ -156,27 +155,6 @@ SCHEMAS: dict[str, Schema] = {
     "WorkerState": record(
         {"id": TEXT, "url": TEXT, "state": TEXT, "in_flight": COUNT}, optional=("id", "url", "in_flight")
     ),
-    "NewJob": record({"id": TEXT, "status": TEXT}),
-    "Job": record(
-        {
-            "id": TEXT,
-            "object": {"const": "transcription.job"},
-            "status": {"type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"]},
-            "progress": {"type": "number", "minimum": 0, "maximum": 1},
-            "position": {"type": ["integer", "null"], "description": "in the queue, 1 is next; null in lists"},
-            "attempts": {
-                **COUNT,
-                "description": "runs so far; several after a restart",
-            },
-            "created_at": {**COUNT, "description": "seconds since the epoch, as the others"},
-            "started_at": OPTIONAL_COUNT,
-            "finished_at": OPTIONAL_COUNT,
-            "expires_at": OPTIONAL_COUNT,
-            "callback_url": OPTIONAL_TEXT,
-            "error": {"type": ["object", "null"], "description": "what stands under `error` in an Error"},
-        }
-    ),
-    "JobList": record({"object": {"const": "list"}, "data": many(ref("Job")), "has_more": FLAG}),
     "Error": record(
         {
             "error": record(
