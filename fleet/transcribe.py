@@ -30,6 +30,7 @@ class Wish:
     extension: str
     output_dir: Path | None
     is_job: bool = False
+    is_resumed: bool = False  # what is given are ids of jobs, not files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.output_dir.mkdir(parents=True, exist_ok=True)
     fields = {"model": options.model, "response_format": options.format}
     fields |= {name: value for name in ("language", "prompt") if (value := getattr(options, name))}
-    wish = Wish(url=options.url, fields=fields, extension=extension, output_dir=options.output_dir, is_job=options.job)
+    wish = Wish(
+        url=options.url,
+        fields=fields,
+        extension=extension,
+        output_dir=options.output_dir,
+        is_job=options.job,
+        is_resumed=options.resume,
+    )
     try:
         outcomes = asyncio.run(_send_all(options.files, wish, options))
     except remote.RemoteError as error:
@@ -90,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="whisper-1", help="model (default: whisper-1, the fleet's own)")
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="write FILE.txt, .srt ... here, not to stdout")
     parser.add_argument("--job", action="store_true", help="hand the files over as jobs that outlive the connection")
+    parser.add_argument("--resume", action="store_true", help="what is given are ids of such jobs: wait for them")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files sent at once (default: 4)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="S", help="seconds a file (default: 3600)")
     remote.add_options(parser)
@@ -134,23 +143,26 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
     def on_progress(progress_ratio: float, phase: str) -> None:
         progress.update(bar, total=1, completed=progress_ratio, phase=phase)
 
-    headers = transcribe_job.new_key() if wish.is_job else {}
+    if wish.is_resumed:
+        return await transcribe_job.wait(http, path.name, on_progress)
+    send = transcribe_job.sender(path.name, on_progress, progress.console) if wish.is_job else _transcribe
     for tries_left in range(BUSY_TRIES - 1, -1, -1):
         try:
             with CountedFile(path, on_read) as file:
                 form = aiohttp.FormData(wish.fields)
                 form.add_field("file", file, filename=path.name)
-                if wish.is_job:
-                    job_id = await transcribe_job.submit(http, form, headers)
-                    break
-                async with http.post("v1/audio/transcriptions", data=form) as response:
-                    return await remote.body_of(response)
+                return await send(http, form)
         except remote.RemoteError as error:
             if error.retry_after_s is None or not tries_left:
                 raise
             progress.update(bar, phase=f"busy, again in {error.retry_after_s:.0f} s")
             await asyncio.sleep(error.retry_after_s)
-    return await transcribe_job.wait(http, job_id, on_progress)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _transcribe(http: aiohttp.ClientSession, form: aiohttp.FormData) -> bytes:
+    async with http.post("v1/audio/transcriptions", data=form) as response:
+        return await remote.body_of(response)
 
 
 def _deliver(outcome: Outcome, wish: Wish, *, is_one_of_several: bool) -> None:

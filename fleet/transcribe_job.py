@@ -1,14 +1,15 @@
-"""`whisper-fleet transcribe --job`: hand a file over, watch how far it is, fetch the answer."""
+"""`whisper-fleet transcribe --job`: hand a file over, watch how far it is, fetch the answer; `--resume` only waits."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+from rich.console import Console
 
 from fleet import remote
 
@@ -16,20 +17,31 @@ POLL_S = 0.5
 AWAY_S = 300  # so long may the fleet be gone while a job runs: a restart, or an upgrade
 
 
-def new_key() -> dict[str, str]:
-    """Headers that make a repeated request the same job."""
-    return {"Idempotency-Key": secrets.token_hex(16)}
+Told = Callable[[float, str], None]  # 0 to 1, and a word
 
 
-async def submit(http: aiohttp.ClientSession, form: aiohttp.FormData, headers: dict[str, str]) -> str:
-    """The id of the job; raises RemoteError."""
-    async with http.post("v1/jobs", data=form, headers=headers) as response:
-        await remote.body_of(response)
-        return str((await response.json())["id"])
+def sender(
+    name: str, on_progress: Told, console: Console
+) -> Callable[[aiohttp.ClientSession, aiohttp.FormData], Awaitable[bytes]]:
+    """
+    What sends a form as a job, waits for it and returns its answer; raises RemoteError.
+
+    All that one of them sends is the same job, so a try that failed half-way may be repeated.
+    """
+    key = {"Idempotency-Key": secrets.token_hex(16)}
+
+    async def send(http: aiohttp.ClientSession, form: aiohttp.FormData) -> bytes:
+        async with http.post("v1/jobs", data=form, headers=key) as response:
+            await remote.body_of(response)
+            job_id = str((await response.json())["id"])
+        console.print(f"{name} is job {job_id}", highlight=False, soft_wrap=True)  # all that --resume needs
+        return await wait(http, job_id, on_progress)
+
+    return send
 
 
-async def wait(http: aiohttp.ClientSession, job_id: str, on_progress: Callable[[float, str], None]) -> bytes:
-    """The answer, when it is there. `on_progress` is told 0 to 1 and a word; raises RemoteError."""
+async def wait(http: aiohttp.ClientSession, job_id: str, on_progress: Told) -> bytes:
+    """The answer, when it is there; raises RemoteError."""
     seen_at = time.monotonic()
     while True:
         try:
@@ -45,8 +57,11 @@ async def wait(http: aiohttp.ClientSession, job_id: str, on_progress: Callable[[
             seen_at = time.monotonic()
         except (aiohttp.ClientError, remote.RemoteError) as error:
             is_away = isinstance(error, aiohttp.ClientError) or error.retry_after_s is not None
-            if not is_away or time.monotonic() > seen_at + AWAY_S:
+            if not is_away:
                 raise
+            if time.monotonic() > seen_at + AWAY_S:
+                message = f"the fleet does not answer; once it does: whisper-fleet transcribe --resume {job_id}"
+                raise remote.RemoteError(message) from error
         await asyncio.sleep(POLL_S)
 
 

@@ -84,9 +84,8 @@ class Spool:
         if self.in_memory is not None:
             yield self.in_memory
             return
-        offset = 0
-        while chunk := await asyncio.to_thread(self._read_at, offset):
-            offset += len(chunk)
+        pieces = self.pieces()
+        while chunk := await asyncio.to_thread(next, pieces, b""):
             yield chunk
 
     def pieces(self) -> Iterator[bytes]:

@@ -53,12 +53,7 @@ class Upload:
         if self.hash is not None:
             return self.hash
         state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        reader = FormReader(
-            self.content_type,
-            on_file=state.update,
-            body_bytes_max=self.spool.size_bytes,
-            file_names=self.kind.file_names,
-        )
+        reader = self._reader(state.update)
         async for chunk in self.spool.chunks():
             reader.feed(chunk)
         return state.hexdigest()
@@ -66,16 +61,15 @@ class Upload:
     def pieces(self) -> Iterator[bytes]:
         """The file's bytes alone, for a thread that may block."""
         ready: list[bytes] = []
-        reader = FormReader(
-            self.content_type,
-            on_file=ready.append,
-            body_bytes_max=self.spool.size_bytes,
-            file_names=self.kind.file_names,
-        )
+        reader = self._reader(ready.append)
         for piece in self.spool.pieces():
             reader.feed(piece)
             yield from map(bytes, ready)
             ready.clear()
+
+    def _reader(self, on_file: Callable[[bytes], None]) -> FormReader:
+        limit = self.spool.size_bytes
+        return FormReader(self.content_type, on_file=on_file, body_bytes_max=limit, file_names=self.kind.file_names)
 
 
 async def receive(

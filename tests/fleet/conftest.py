@@ -73,3 +73,11 @@ def is_alive() -> Callable[[int], bool]:
             return not os.path.isdir("/proc/self")  # noqa: PTH112
 
     return alive
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A file to send."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x")
+    return path

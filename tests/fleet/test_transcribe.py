@@ -1,13 +1,13 @@
 """The command that sends files, as a process, against a small server."""
 
 import asyncio
-import sys
 
 import pytest
 from aiohttp import web
 
 from fleet.errors import Unavailable
 from fleet.web import error_response
+from tests.fleet.transcribing import transcribe
 
 
 class Fleet:
@@ -41,21 +41,8 @@ async def fleet(aiohttp_server):
     return fleet
 
 
-async def transcribe(*arguments):
-    """Exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fleet.cli", "transcribe", *map(str, arguments)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
-
-
-async def test_one_file(fleet, tmp_path):
+async def test_one_file(fleet, clip):
     """The body of the answer and nothing else on stdout; the fields as asked."""
-    clip = tmp_path / "a.wav"
     clip.write_bytes(b"x" * 3_000_000)
 
     code, out, err = await transcribe(clip, "--url", fleet.url, "--format", "srt", "--language", "en")
@@ -78,11 +65,8 @@ async def test_several_files(fleet, tmp_path):
     assert 1 < fleet.most_at_once <= 3
 
 
-async def test_output_dir(fleet, tmp_path):
+async def test_output_dir(fleet, clip, tmp_path):
     """A file for each, named after the format; two that would be one are refused before anything is sent."""
-    clip = tmp_path / "a.wav"
-    clip.write_bytes(b"x")
-
     code, out, _ = await transcribe(clip, "--url", fleet.url, "--format", "vtt", "--output-dir", tmp_path / "out")
     assert (code, out) == (0, f"{tmp_path}/out/a.vtt\n")
     assert (tmp_path / "out" / "a.vtt").read_text() == "a.wav 1\n"
@@ -91,10 +75,8 @@ async def test_output_dir(fleet, tmp_path):
     assert (code, "same name" in err) == (2, True)
 
 
-async def test_busy_fleet_is_asked_again(fleet, tmp_path):
+async def test_busy_fleet_is_asked_again(fleet, clip):
     """When it said so."""
-    clip = tmp_path / "a.wav"
-    clip.write_bytes(b"x")
     fleet.busy = 1
 
     code, out, _ = await transcribe(clip, "--url", fleet.url)
@@ -103,10 +85,8 @@ async def test_busy_fleet_is_asked_again(fleet, tmp_path):
     assert len(fleet.seen) == 2
 
 
-async def test_nobody_there(tmp_path, unused_tcp_port):
+async def test_nobody_there(clip, unused_tcp_port):
     """One sentence, exit code 1."""
-    clip = tmp_path / "a.wav"
-    clip.write_bytes(b"x")
     code, out, err = await transcribe(clip, "--url", f"http://127.0.0.1:{unused_tcp_port}")
     assert (code, out) == (1, "")
     assert "connection refused" in err

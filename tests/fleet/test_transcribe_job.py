@@ -1,13 +1,14 @@
 """`transcribe --job` against a small server that goes away in the middle."""
 
 import asyncio
-import sys
+import signal
 
 import pytest
 from aiohttp import web
 
 from fleet.errors import Unavailable
 from fleet.web import error_response
+from tests.fleet.transcribing import started, transcribe
 
 
 class Fleet:
@@ -15,6 +16,7 @@ class Fleet:
 
     def __init__(self):
         self.keys, self.asked, self.end = [], 0, "succeeded"
+        self.is_held, self.running = False, asyncio.Event()  # it stays running; it was seen to
 
     async def submit(self, request):
         await request.read()
@@ -27,7 +29,9 @@ class Fleet:
         self.asked += 1
         if self.asked == 2:
             request.transport.abort()
-        state = ("queued", "", "running", self.end)[min(self.asked, 4) - 1]
+        state = ("queued", "", "running", "running" if self.is_held else self.end)[min(self.asked, 4) - 1]
+        if state == "running":
+            self.running.set()
         return web.json_response({"status": state, "progress": 0.5, "position": 3})
 
     async def result(self, request):
@@ -46,31 +50,31 @@ async def fleet(aiohttp_server):
     return fleet
 
 
-async def transcribe(clip, fleet):
-    """Exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fleet.cli", "transcribe", str(clip), "--job", "--format", "srt", "--url", fleet.url),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
-
-
-async def test_a_job_is_seen_through(fleet, tmp_path):
+async def test_a_job_is_seen_through(fleet, clip):
     """Refused and asked again under the same key; a connection that breaks while it runs changes nothing."""
-    clip = tmp_path / "a.wav"
-    clip.write_bytes(b"x")
-    assert await transcribe(clip, fleet) == (0, "1\n00:00\nseven\n", "")
+    job = transcribe(clip, "--job", "--format", "srt", "--url", fleet.url)
+    assert await job == (0, "1\n00:00\nseven\n", "a.wav is job j1\n")
     assert (len(fleet.keys), len(set(fleet.keys)), fleet.asked) == (2, 1, 4)
 
 
-async def test_a_cancelled_job_is_told(fleet, tmp_path):
+async def test_who_leaves_can_come_back(fleet, clip):
+    """Ctrl-C while it runs: the id is known by then, and `--resume` waits for the rest without sending anything."""
+    fleet.is_held = True
+    process = await started(clip, "--job", "--url", fleet.url)
+    async with asyncio.timeout(60):
+        assert await process.stderr.readline() == b"a.wav is job j1\n"
+        await fleet.running.wait()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert (process.returncode, out, err) == (130, b"", b"")
+    fleet.is_held = False
+    assert await transcribe("--resume", "j1", "--url", fleet.url) == (0, "1\n00:00\nseven\n", "")
+    assert len(fleet.keys) == 2
+
+
+async def test_a_cancelled_job_is_told(fleet, clip):
     """In one sentence."""
-    clip = tmp_path / "a.wav"
-    clip.write_bytes(b"x")
     fleet.end = "cancelled"
-    code, out, err = await transcribe(clip, fleet)
+    code, out, err = await transcribe(clip, "--job", "--url", fleet.url)
     assert (code, out) == (1, "")
-    assert "was cancelled" in err
+    assert err.endswith(": job j1 was cancelled\n")
