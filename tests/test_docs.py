@@ -9,6 +9,7 @@ import pytest
 from fleet import cli, errors
 
 ROOT = Path(__file__).parents[1]
+FOREIGN = {"ARGS", "COMPOSE_FILE", "CUDA_VISIBLE_DEVICES", "ENGINE", "FUZZ_CASES", "PR_SET_PDEATHSIG", "S16_LE"}
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "samples").glob("*.md")])
 
 
@@ -28,6 +29,26 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def known_names():
+    """What can be set: the table of settings, Compose's own variables and the images' build arguments."""
+    rows = (ROOT / "docs" / "configuration.md").read_text().split("\n| ")
+    files = [ROOT / ".env.example", *ROOT.glob("compose/*.yaml"), *ROOT.glob("Dockerfile.*")]
+    text = "\n".join([*(row.partition("|")[0] for row in rows), *(path.read_text() for path in files)])
+    return FOREIGN | set(re.findall(r"(?:`|^# |\$\{|^ARG )([A-Z][A-Z0-9_]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_settings_that_are_named_exist(page):
+    """Every NAME_OF_ONE in code, and every NAME= of an example; of migrate.md's tables the column that is ours."""
+    lines = page.read_text().splitlines()
+    if page.name == "migrate.md":
+        lines = ["|".join(line.split("|")[2:]) if line.startswith("|") else line for line in lines]
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", "\n".join(lines), re.DOTALL))
+    named = re.findall(r"(?<![\w$./{-])([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?![\w(])", code)
+    set_here = re.findall(r"(?<![\w$./-])([A-Z][A-Z0-9_]{2,})=", code)
+    assert not {*named, *set_here} - known_names()
 
 
 def test_readme_names_every_command():
