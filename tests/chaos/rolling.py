@@ -1,5 +1,5 @@
 """
-`python -m tests.chaos.rolling`: every worker, then every router, replaced under load, three times; nobody may notice.
+`python -m tests.chaos.rolling`: every worker, then every router, replaced under load, round by round; nobody notices.
 
 Two routers behind a list that follows /readyz, as a Service of Kubernetes or a load balancer does; callers that never
 try again; scripted workers, each replaced by SIGTERM and a new process.
@@ -64,55 +64,49 @@ async def replace(client: aiohttp.ClientSession, held: list[Service], new: Calla
         await held[place].wait_ready(client)
 
 
-async def roll(requests: int, rounds: int, workers: int, callers: int) -> tuple[Tally, int, int]:
-    """
-    Replace everything `rounds` times, and go on until so many requests were made.
-
-    The tally, how many processes were replaced, and how many requests were made until the last of them.
-    """
+async def roll(requests: int, rounds: int, workers: int, callers: int) -> tuple[Tally, int]:
+    """Replace everything `rounds` times, and more often until so many requests were made; the tally, replacements."""
     held = [worker(MODEL) for _ in range(workers)]
 
     def new_router(port: int | None = None) -> Service:
         return router(held, "--drain-notice-s", str(NOTICE_S), port=port)
 
     balancer = Balancer([new_router(), new_router()])
-    tally, clip, is_over = Tally(), recorded(4)[0], asyncio.Event()
-    replaced = meanwhile = 0
+    tally, clip, is_over, replaced = Tally(), recorded(4)[0], asyncio.Event(), 0
 
     async def call(client: aiohttp.ClientSession) -> None:
-        while not is_over.is_set() or sum(tally.outcomes.values()) < requests:
+        while not is_over.is_set():
             await tally.ask(client, balancer.pick(), clip, is_judged=False)
 
     try:
         async with up(*held, *balancer.services) as client, asyncio.TaskGroup() as group:
             following = group.create_task(balancer.follow(client))
             calling = [group.create_task(call(client)) for _ in range(callers)]
-            for _ in range(rounds):
+            while replaced < rounds * (workers + 2) or sum(tally.outcomes.values()) < requests:
                 await replace(client, held, lambda port: worker(MODEL, port=port))
                 await replace(client, balancer.services, new_router)
                 replaced += workers + 2
-            meanwhile = sum(tally.outcomes.values())
             is_over.set()
             await asyncio.wait(calling)
             following.cancel()
     finally:
         for service in (*held, *balancer.services):
             service.stop()
-    return tally, replaced, meanwhile
+    return tally, replaced
 
 
 def main() -> int:
     """Run, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.rolling", description=(__doc__ or "").strip())
-    parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=10_000, help="at least")
+    parser.add_argument("--rounds", type=int, default=3, help="at least")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--callers", type=int, default=3, help="at once; 3 of 4 slots is a load of about 0.7")
     given = parser.parse_args()
-    tally, replaced, meanwhile = asyncio.run(roll(given.requests, given.rounds, given.workers, given.callers))
+    tally, replaced = asyncio.run(roll(given.requests, given.rounds, given.workers, given.callers))
     failed = tally.besides("right")
-    print(f"{sum(tally.outcomes.values())} requests, {meanwhile} of them while {replaced} processes were replaced; "
-          f"{tally.retried} tried again inside")  # fmt: skip
+    print(f"{sum(tally.outcomes.values())} requests while {replaced} processes were replaced, "
+          f"{replaced // (given.workers + 2)} times each; {tally.retried} tried again inside")  # fmt: skip
     print(f"p50 {tally.percentile_s('right', 50):.3f} s, p99 {tally.percentile_s('right', 99):.3f} s")
     print(f"failed: {failed or 0}")
     return 1 if failed else 0
