@@ -75,16 +75,18 @@ async def assert_clean(fleet: ScriptedFleet) -> AsyncIterator[None]:
         worker.behaviour, worker.answers_probes = answer, True
     await until(fleet.is_clean, "everything given back")
     await golden(fleet)
-    await _back_to(before)
+    await given_back(before)
     totals = fleet.service._ledger.totals
     assert sum(totals[name] for name in OUTCOMES) == totals["requests"], totals
     assert step_s[0] <= STEP_MAX_S, f"a step of {step_s[0]:.3f} s"
 
 
-async def _back_to(before: Held) -> None:
+async def given_back(before: Held) -> None:
+    """Wait until this process holds no more than before; fails if it goes on to."""
     deadline = time.monotonic() + BACK_WITHIN_S
-    while gc.collect() is not None and not (held := Held.now()).is_back_to(before):
+    while not (held := Held.now()).is_back_to(before):
         assert time.monotonic() < deadline, f"{held} is more than {before}"
+        gc.collect()
         await asyncio.sleep(0.02)
 
 

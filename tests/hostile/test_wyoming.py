@@ -15,6 +15,7 @@ from wyoming.asr import Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 
+from tests.chaos.clean import assert_clean
 from tests.integration.processes import free_port
 from tests.router.scripted import scripted_fleet, until
 
@@ -28,7 +29,7 @@ MB = 1_000_000
 @asynccontextmanager
 async def door(**settings):
     """Reader and writer of a raw connection; what must hold afterwards is checked afterwards."""
-    async with scripted_fleet(1, wyoming_port=free_port(), **settings) as fleet:
+    async with scripted_fleet(1, wyoming_port=free_port(), **settings) as fleet, assert_clean(fleet):
         await until(lambda: fleet.service.wyoming.port, "the port")
         reader, writer = await asyncio.open_connection("127.0.0.1", fleet.service.wyoming.port)
         try:
