@@ -78,7 +78,7 @@ class Batch:
         with self._status.open():
             async with AsyncExitStack() as spools:
                 fields, clips = await self._receive(body, spools)
-                results = await self._serve_all(caller, fields, clips)
+                results = await self._serve_all(caller, body.tier, fields, clips)
         return web.Response(body=b'{"results":[' + b",".join(results) + b"]}", headers={"Content-Type": JSON_TYPE})
 
     async def _receive(self, body: Body, spools: AsyncExitStack) -> tuple[Fields, list[Clip]]:
@@ -114,19 +114,18 @@ class Batch:
             await clip.spool.seal()
         return [(name, value) for name, value in form.fields if name != "stream"], clips
 
-    async def _serve_all(self, caller: Caller, fields: Fields, clips: list[Clip]) -> list[bytes]:
+    async def _serve_all(self, caller: Caller, tier: str | None, fields: Fields, clips: list[Clip]) -> list[bytes]:
         """Every clip's answer or error, in order. Cancelled as one, when the caller hangs up."""
         turns = asyncio.Semaphore(self._at_once(caller))
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._serve(_part_of(caller, number), fields, clip, turns))
+                group.create_task(self._serve(_part_of(caller, number), _form_of(fields, clip, tier), turns))
                 for number, clip in enumerate(clips, start=1)
             ]
         return [task.result() for task in tasks]
 
-    async def _serve(self, caller: Caller, fields: Fields, clip: Clip, turns: asyncio.Semaphore) -> bytes:
+    async def _serve(self, caller: Caller, body: Body, turns: asyncio.Semaphore) -> bytes:
         reply = KeptReply()
-        body = form_of(fields, clip.chunks(), clip_bytes=clip.part.size_bytes)
         async with turns:
             try:
                 await self._intake.serve(caller, body, reply)
@@ -147,3 +146,7 @@ class Batch:
 
 def _part_of(caller: Caller, number: int) -> Caller:
     return replace(caller, request_id=f"{caller.request_id}-{number}", is_part=True)
+
+
+def _form_of(fields: Fields, clip: Clip, tier: str | None) -> Body:
+    return replace(form_of(fields, clip.chunks(), clip_bytes=clip.part.size_bytes), tier=tier)

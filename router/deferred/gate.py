@@ -20,6 +20,6 @@ def room(queue: Queue, pool: Pool, *, starting: int, reserved_slots: int, now: f
     """
     slots = pool.slots(now)
     free = sum(worker.free_slots(now) for worker in pool.available(now)) - starting
-    if len(queue) or free <= (reserved_slots if slots > 1 else 0):
+    if len(queue) or free <= reserved_slots:  # one that started would wait in the queue, and everybody behind it
         return 0
     return max(1, slots - max(1, reserved_slots))

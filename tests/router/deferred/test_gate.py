@@ -16,6 +16,7 @@ def test_one_slot_is_left():
     assert rooms(pool_of(2)) == 1
     assert rooms(pool_of(8)) == 7
     assert rooms(pool_of(8), reserved=3) == 5
+    assert rooms(pool_of(1), reserved=1) == 0
     assert rooms(pool_of(0)) == 0
 
 
