@@ -1,8 +1,8 @@
 """
 What holds for every door alike: keys, limits, a drain, the one queue and its tiers.
 
-A door here is how its caller asks, and how it is told: None for a transcript, else the error's code. Wyoming and live
-sessions, which are no requests, have tests of their own in test_wyoming.py and realtime/test_websocket.py.
+A door here is how its caller asks, and how it is told: None for a transcript, else the error's code. What Wyoming and
+live sessions have of their own (no keys; sessions that are no requests) is in test_wyoming.py and realtime/.
 """
 
 import asyncio
@@ -12,11 +12,15 @@ from functools import partial
 
 import aiohttp
 import pytest
+from wyoming.asr import Transcript
 
 from fleet import wire
 from router.limits import Limits
+from tests.integration.processes import free_port
 from tests.router.deferred.jobs_fleet import JobsFleet, made_keys
+from tests.router.realtime.test_websocket import BY_HAND, COMMIT, append, line
 from tests.router.scripted import HoldGate, ScriptedFleet, answer, scripted_fleet, until
+from tests.router.test_wyoming import connect, hear, say
 
 LONG = b"RIFF" + b"x" * 3_200_000  # a hundred seconds of audio, by its size
 SHORT = b"RIFFshort"
@@ -45,6 +49,24 @@ async def job(fleet: ScriptedFleet, clip: bytes = SHORT, *, headers=None) -> str
     return record["error"]["code"] if record["error"] else None
 
 
+async def realtime(fleet: ScriptedFleet, _: bytes = SHORT, *, headers=None) -> str | None:
+    try:
+        async with line(fleet, headers=headers) as caller:
+            await caller.says(BY_HAND, append(), COMMIT)
+            while (event := await caller.hears(""))["type"].rpartition(".")[2] not in ("completed", "failed", "error"):
+                pass
+            return event["error"]["code"] if "error" in event else None
+    except aiohttp.WSServerHandshakeError as refused:
+        return {401: "invalid_api_key", 503: "draining"}[refused.status]
+
+
+async def wyoming(fleet: ScriptedFleet, _: bytes = SHORT) -> str | None:
+    async with connect(fleet) as client:
+        await say(client)
+        event, _ = await hear(client, Transcript)
+        return None if event.text else "nothing"
+
+
 LIVE: dict[str, Call] = {
     "transcriptions": partial(form, path="/v1/audio/transcriptions"),
     "translations": partial(form, path="/v1/audio/translations"),
@@ -52,10 +74,10 @@ LIVE: dict[str, Call] = {
     "transcribe": partial(form, path="/transcribe", part="audio"),
     "asr": partial(form, path="/asr?output=json", part="audio_file"),
 }
-DOORS = LIVE | {"job": job}
 
-every_door = pytest.mark.parametrize("call", DOORS.values(), ids=DOORS)
-live_doors = pytest.mark.parametrize("call", LIVE.values(), ids=LIVE)
+
+def doors(**calls: Call) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("call", calls.values(), ids=calls)
 
 
 @pytest.fixture
@@ -70,7 +92,7 @@ def bearer(folder, **limits):
     return {"api_keys_file": str(folder / "keys.json")}, {"Authorization": f"Bearer {key}"}
 
 
-@every_door
+@doors(**LIVE, realtime=realtime, job=job)
 async def test_nobody_without_a_key(call, doors_fleet, tmp_path):
     """No worker hears of a clip that came with none, or with a wrong one."""
     settings, header = bearer(tmp_path)
@@ -81,7 +103,7 @@ async def test_nobody_without_a_key(call, doors_fleet, tmp_path):
         assert await call(fleet, headers=header) is None
 
 
-@live_doors
+@doors(**LIVE, realtime=realtime)
 async def test_a_keys_limits_hold(call, doors_fleet, tmp_path):
     """One at a time means one at a time, two an hour two: whatever the key's holder asks with."""
     settings, header = bearer(tmp_path, requests=2, per_s=3600, concurrency=1)
@@ -109,7 +131,7 @@ async def test_a_keys_limits_hold_for_its_jobs(doors_fleet, tmp_path):
         assert totals["caller_error"] + totals["refused"] > 0
 
 
-@every_door
+@doors(**LIVE, job=job)
 async def test_a_drain_finishes_what_was_begun(call, doors_fleet):
     """Who is being served is answered, who comes now is sent elsewhere."""
     async with doors_fleet(1, drain_timeout_s=30) as fleet:
@@ -125,10 +147,11 @@ async def test_a_drain_finishes_what_was_begun(call, doors_fleet):
         assert first.result() is None
 
 
-@every_door
+@doors(**LIVE, realtime=realtime, wyoming=wyoming, job=job)
 async def test_one_queue_for_all(call, doors_fleet):
     """A short clip passes a long one that waits, whichever door it came by; a job lets everybody go first."""
-    async with doors_fleet(1) as fleet:
+    async with doors_fleet(1, wyoming_port=free_port()) as fleet:
+        await until(lambda: fleet.service.wyoming.port, "the port")
         (worker,) = fleet.workers
         gate = worker.behaviour = HoldGate()
         async with asyncio.TaskGroup() as group:
@@ -147,7 +170,7 @@ async def test_one_queue_for_all(call, doors_fleet):
         assert sizes == sorted(sizes, reverse=call is job)
 
 
-@live_doors
+@doors(**LIVE)
 async def test_the_deferred_tier_leaves_reserved_slots_free(call, doors_fleet):
     """Asked for by header at any door: live requests go past it as long as no other slot is free."""
     async with doors_fleet(1, realtime_reserved_slots=1) as fleet:
