@@ -22,7 +22,7 @@ from router.realtime.draft import Draft, Pace
 from router.realtime.ears import PIECE_BYTES, Ears
 from router.realtime.events import BadEvent, ClientEvent, Kind
 from router.realtime.track import RATE, WIDTH, Track, wav
-from router.realtime.turns import CHUNK, LOUD_CHUNKS, Started, Stopped, Turns
+from router.realtime.turns import CHUNK, LOUD_CHUNKS, Started, Stopped, Turns, in_chunks
 
 GUESS_EVERY_S = 0.5
 GUESS_LEAST = RATE // 2  # of speech: before that, models make words up
@@ -117,7 +117,7 @@ class Session:
     async def finish(self) -> None:
         """No more audio will come: an open turn ends here."""
         if self._turn is not None and self._turns is not None:
-            await self._stop(self._turn, self._track.end)
+            await self._stop(self._turn, self._track.end, self._track.end)
             self._turns = self._new_turns(self._turns.position)
 
     async def _handle(self, event: ClientEvent) -> None:
@@ -179,24 +179,24 @@ class Session:
         """Announce the turns that begin and end in what was heard."""
         if self._turns is None or self._config.turn_detection is None:
             return
-        padding = RATE * self._config.turn_detection.prefix_padding_ms // 1000
+        padding = in_chunks(self._config.turn_detection.prefix_padding_ms)
         for probability in heard:
             found = self._turns.take(probability)
             if isinstance(found, Started):
                 await self._start(found.at - padding)
             elif isinstance(found, Stopped) and self._turn is not None:
-                await self._stop(self._turn, found.at)
+                await self._stop(self._turn, found.at, found.cut)
         if self._turn is None:
-            self._track.forget_before(self._track.end - padding - (LOUD_CHUNKS + 1) * CHUNK)
+            self._track.forget_before(self._turns.position - padding - (LOUD_CHUNKS + 1) * CHUNK)
 
     async def _start(self, start: int) -> None:
         start = max(start, self._track.start)  # what an earlier turn has is not heard twice
         self._turn = Turn(start, guessed_to=start)
         await self._send(events.speech_started(self._turn.item_id, start * 1000 // RATE))
 
-    async def _stop(self, turn: Turn, end: int) -> None:
+    async def _stop(self, turn: Turn, end: int, cut: int) -> None:
         await self._send(events.speech_stopped(turn.item_id, end * 1000 // RATE))
-        await self._commit(turn, end)
+        await self._commit(turn, cut)
 
     async def _commit_now(self) -> None:
         """The caller's own commit."""

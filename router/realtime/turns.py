@@ -28,9 +28,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Nobody does any more; the turn with its silence ends `at`."""
+    """
+    Nobody does any more; the turn with its silence ends `at`, and is cut in the middle of that silence.
+
+    The other half is the next turn's: a word that begins softly right behind this turn is heard there, and whole.
+    """
 
     at: int
+    cut: int
 
 
 class Turns:
@@ -76,4 +81,18 @@ class Turns:
         if not is_silent and lasted < LONGEST_S * RATE:
             return None
         self.is_open = False
-        return Stopped(self.position)
+        return Stopped(self.position, self._middle_of_silence())
+
+    def _middle_of_silence(self) -> int:
+        chunks = 0 if self._quiet_since is None else (self.position - self._quiet_since) // CHUNK
+        return self.position - chunks // 2 * CHUNK
+
+
+def in_chunks(ms: int) -> int:
+    """
+    Samples that last so long, rounded up to whole chunks.
+
+    A turn that is cut at chunks is heard by a worker's voice activity in the very chunks it was heard in here: the
+    same speech is found, and the model gets the same window, as in a file of the whole session.
+    """
+    return -(-RATE * ms // (1000 * CHUNK)) * CHUNK

@@ -112,9 +112,9 @@ async def test_a_turn_is_announced_committed_and_transcribed():
     assert len({event.get("item_id") or event.get("item", {}).get("id") for event in one.said[1:]}) == 1
     assert done[0]["transcript"] == "seven three one"
     started, stopped = one.of("speech_started")[0], one.of("speech_stopped")[0]
-    assert started["audio_start_ms"] == 20 * 32 - 300
+    assert started["audio_start_ms"] == 10 * 32
     assert stopped["audio_end_ms"] == 50 * 32 + 512
-    assert one.clips == [(32 * (stopped["audio_end_ms"] - started["audio_start_ms"]), [], False)]
+    assert one.clips == [((10 + 30 + 8) * 2 * CHUNK, [], False)]
     assert len({event["event_id"] for event in one.said}) == len(one.said)
 
 
@@ -198,6 +198,16 @@ async def test_two_turns_in_one_message_are_two_items():
     first, second = one.of("committed")
     assert (first["previous_item_id"], second["previous_item_id"]) == (None, first["item_id"])
     assert one.of("speech_started")[1]["audio_start_ms"] >= one.of("speech_stopped")[0]["audio_end_ms"]
+
+
+async def test_a_turn_right_behind_another_keeps_its_first_sound():
+    """What is spoken on as soon as a turn was over has half of the silence before it; no sample is in both."""
+    async with room() as one:
+        one.is_idle = False
+        await one.hears((LOUD, 10), (QUIET, 16), (LOUD, 10), (QUIET, 20))
+        await one.until_said("completed", 2)
+    assert one.of("speech_started")[1]["audio_start_ms"] == one.of("speech_stopped")[0]["audio_end_ms"] - 8 * 32
+    assert [size for size, _, _ in one.clips] == [(10 + 8) * 2 * CHUNK, (8 + 10 + 8) * 2 * CHUNK]
 
 
 async def test_without_turn_detection_the_caller_commits():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import silero
-from router.realtime.turns import CHUNK, LONGEST_S, RATE, Started, Stopped, Turns
+from router.realtime.turns import CHUNK, LONGEST_S, RATE, Started, Stopped, Turns, in_chunks
 
 LOUD, UNSURE, QUIET = 0.9, 0.4, 0.05
 
@@ -33,6 +33,22 @@ def test_a_turn_begins_with_its_first_loud_chunk_and_ends_with_its_silence():
     assert start == Started(chunks(1) * CHUNK)
     assert isinstance(stop, Stopped)
     assert abs(stop.at / RATE - 3.5) < 0.07
+
+
+def test_two_turns_share_the_silence_between_them():
+    """Each gets half, to the chunk: the second may begin softly, or on the very chunk that ended the first."""
+    stop = found((1, LOUD), (1, QUIET))[1]
+    assert isinstance(stop, Stopped)
+    assert 0.22 * RATE < stop.at - stop.cut < 0.28 * RATE
+    assert stop.cut % CHUNK == 0
+    cut_short = found((40, LOUD))[1]
+    assert isinstance(cut_short, Stopped)
+    assert cut_short.cut == cut_short.at
+
+
+def test_padding_is_whole_chunks():
+    """Never less than was asked for."""
+    assert [in_chunks(ms) for ms in (0, 1, 32, 33, 300)] == [0, CHUNK, CHUNK, 2 * CHUNK, 10 * CHUNK]
 
 
 def test_the_caller_says_how_long_silence_lasts():
