@@ -7,6 +7,7 @@ in tests/sim.
 
 import asyncio
 import json
+import socket
 from collections import Counter
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from tests.router.scripted import (
     hangs,
     scripted_fleet,
     stamped,
+    until,
 )
 
 PATIENT = {"eject_failures": 1000, "retry_least": 1000}  # that retries have a budget is for tests/sim to say
@@ -155,6 +157,40 @@ async def test_f02_a_stream_that_has_begun_ends_with_an_error():
         assert [event.get("delta") for event in events[:-1]] == ["one"]
         assert events[-1]["error"]["code"] == "upstream_failed"
         assert sum(worker.requests for worker in fleet.workers) == 1 + 1  # the good one before, and this
+
+
+async def test_h26_a_caller_who_does_not_read_holds_its_slot_until_its_deadline():
+    """More events than any buffer holds, to a caller who takes none of them: the worker is free again."""
+
+    async def talks(worker, request):
+        response = web.StreamResponse(headers=stamped(worker) | {"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        for _ in range(15):
+            await response.write(b'data: {"type": "transcript.text.delta", "delta": "%s"}\n\n' % (b"x" * 1_000_000))
+        await response.write_eof()
+        return response
+
+    def small(address):
+        made = socket.socket(*address[:3])
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        return made
+
+    async with (
+        scripted_fleet(1) as fleet,
+        assert_clean(fleet),
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=small)) as caller,
+    ):
+        (worker,) = fleet.workers
+        worker.behaviour = talks
+        wish = {"data": form(b"RIFFx", stream="true"), "headers": {"X-Request-Timeout": "2"}}
+        async with caller.post(f"{fleet.url}/v1/audio/transcriptions", **wish) as response:
+            assert response.status == 200
+            await until(lambda: worker.running == 1)
+            await asyncio.sleep(0.5)
+            assert worker.running == 1, "it was all sent: nothing was tried"
+            await until(lambda: worker.running == 0)
+            await until(fleet.is_clean)
 
 
 async def test_f12_who_fails_in_a_millisecond_draws_no_requests():

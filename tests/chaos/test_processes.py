@@ -58,6 +58,23 @@ async def test_s08_sigterm_at_each_stage_answers_what_is_there_and_refuses_the_r
         assert await balancer.exit_code() == 0
 
 
+async def test_s14_a_router_that_slept_goes_on_where_it_was():
+    """Frozen for longer than probes may take, with requests that run and wait: when it is back, all are answered."""
+    held = [worker("fake:0.5"), worker("fake:0.5")]
+    balancer = router(held, "--probe-interval-s", "0.2", "--probe-timeout-s", "0.5")
+    async with up(*held, balancer) as client, asyncio.TaskGroup() as group:
+        asked = [group.create_task(ask(client, balancer.url)) for _ in range(8)]
+        await busy_slots(client, balancer.url, 2)
+        balancer.send(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(3)
+            assert not any(task.done() for task in asked)
+        finally:
+            balancer.send(signal.SIGCONT)
+        assert {(await task)[0] for task in asked} == {200}
+        assert (await ask(client, balancer.url))[0] == 200
+
+
 async def test_s05_no_descriptor_is_left_and_then_there_is():
     """More connections than descriptors: no crash, no spinning; when they are gone it serves as before."""
     held = worker("fake:0.01")
