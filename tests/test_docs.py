@@ -9,7 +9,16 @@ import pytest
 from fleet import cli, errors
 
 ROOT = Path(__file__).parents[1]
-FOREIGN = {"ARGS", "COMPOSE_FILE", "CUDA_VISIBLE_DEVICES", "ENGINE", "FUZZ_CASES", "PR_SET_PDEATHSIG", "S16_LE"}
+FOREIGN = {
+    "ARGS",
+    "COMPOSE_FILE",
+    "CUDA_VISIBLE_DEVICES",
+    "ENGINE",
+    "FUZZ_CASES",
+    "PR_SET_PDEATHSIG",
+    "S16_LE",
+    "SIM_SEEDS",
+}
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "samples").glob("*.md")])
 
 
@@ -71,3 +80,14 @@ def test_make_help_names_every_target():
     text = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()) - {"help"}
     assert targets <= set(re.findall(r"make ([\w-]+)", text))
+
+
+def test_the_catalogue_counts_its_rows_and_its_tests_exist():
+    """Every row names a file of `tests/`, or says below what was run."""
+    page = (ROOT / "docs" / "catalogue.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| [A-Z]-\d\d", line)]
+    assert f"\n{len(rows)} rows" in page
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)`", row.rsplit(" | ", 1)[1])
+        assert named, row
+        assert not [name for name in named if not (ROOT / "tests" / name).exists()], row
