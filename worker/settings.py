@@ -63,8 +63,12 @@ class WorkerSettings:
         False, "decode one window after the other, each prompted with the text before it; slower, no batching"
     )
     compression_ratio_threshold: float = setting(2.4, "text that compresses better than this is a loop", least=0)
-    log_prob_threshold: float = setting(-1.0, "a mean token log-probability below this is a failure")
-    no_speech_threshold: float = setting(0.6, "no-speech probability above which a failed window is silence", least=0)
+    log_prob_threshold: float | None = setting(
+        None, "a mean token log-probability below this is a failure; unset: the card, else -1"
+    )
+    no_speech_threshold: float | None = setting(
+        None, "no-speech probability above which a failed window is silence; unset: the card, else 0.6", least=0
+    )
     repetition_penalty: float = setting(1.0, "above 1 makes tokens that were used less likely", least=0.1, most=10)
     no_repeat_ngram_size: int = setting(0, "no n-gram of this size twice in a window; 0: off", least=0, most=64)
     without_timestamps: bool | None = setting(

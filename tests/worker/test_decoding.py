@@ -38,6 +38,21 @@ def test_the_request_wins_over_the_setting_and_that_over_the_card():
     assert thresholds == [0.9, 0.6]
 
 
+def test_the_card_says_how_sure_a_model_must_be():
+    """Its thresholds stand where no setting does; without a card they are Whisper's own."""
+    sure = facts(ModelCard(log_prob_threshold=-0.2, no_speech_threshold=-1.0))
+    given = WorkerSettings(log_prob_threshold=-3, no_speech_threshold=0.5)
+    thresholds = [
+        (options.log_prob_threshold, options.no_speech_threshold)
+        for options in [
+            decode_options(TranscriptionRequest(), WorkerSettings(), facts()),
+            decode_options(TranscriptionRequest(), WorkerSettings(), sure),
+            decode_options(TranscriptionRequest(), given, sure),
+        ]
+    ]
+    assert thresholds == [(-1.0, 0.6), (-0.2, -1.0), (-3, 0.5)]
+
+
 def test_vad_off_is_sequential():
     """Without voice activity, or with conditioning, a clip cannot be cut up front."""
     assert decode_options(TranscriptionRequest(vad=Vad(is_on=False)), WorkerSettings(), facts()).is_sequential
