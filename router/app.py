@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from random import Random
 from typing import Any
 
@@ -26,9 +26,7 @@ from router.attempt import Attempts, Outcome
 from router.audit import Audit
 from router.batch import Batch
 from router.cache.desk import Desk
-from router.cache.guard import Guard
-from router.cache.stores import open_store
-from router.cache.story import Cache
+from router.cache.stores import open_cache
 from router.deferred.service import Jobs
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
@@ -101,7 +99,7 @@ class RouterService:
         self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
         self._session = _Late()
         self.dispatcher = self._build_dispatcher()
-        self.cache = self._build_cache()
+        self.cache = open_cache(settings, self.dispatcher, self._offer.identity)
         self.intake = self._build_intake()
         self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
         api = self._build_api()
@@ -111,9 +109,7 @@ class RouterService:
         self.realtime.add_routes(self.app.router)
         self.app.on_cleanup.append(self.realtime.close)
         self._trend = Trend()
-        desk = Desk(self.cache, self._ledger)
-        desk.add_routes(self.app.router)
-        desk.add_series(self._metrics.registry)
+        Desk(self.cache, self._ledger).join(self.app, self._metrics.registry)
         self._jobs = self._build_jobs()
         self._jobs.join(self.app)
         Pages(self.status, self._trend, self.keys).add_routes(self.app.router)
@@ -201,20 +197,6 @@ class RouterService:
             alpha_s=settings.order_alpha_s,
             on_attempt=self._on_attempt,
             rng=self._rng,
-        )
-
-    def _build_cache(self) -> Cache | None:
-        settings, store = self._settings, open_store(self._settings)
-        if store is None:
-            return None
-        guard = Guard(store, within_s=settings.cache_timeout_s)
-        self.app.cleanup_ctx.append(closing(guard))
-        return Cache(
-            guard,
-            self.dispatcher,
-            identity=self._offer.identity,
-            followers_max=settings.max_queue,
-            is_shared=settings.cache_shared,
         )
 
     def _build_intake(self) -> Intake:
@@ -308,16 +290,6 @@ class RouterService:
         while True:
             self._trend.note(self.status.moment())
             await asyncio.sleep(EVERY_S)
-
-
-def closing(guard: Guard) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Let go of the cache when the application stops."""
-
-    async def scope(_: web.Application) -> AsyncIterator[None]:
-        yield
-        await guard.close()
-
-    return scope
 
 
 class _Late:

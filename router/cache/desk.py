@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from aiohttp import web
@@ -25,15 +25,13 @@ class Desk:
         self._cache = cache
         self._ledger = ledger
 
-    def add_routes(self, routes: web.UrlDispatcher) -> None:
-        """Register both."""
-        add(routes, "GET", "/stats", self.stats)
-        add(routes, "DELETE", "/cache", self.clear)
-
-    def add_series(self, registry: CollectorRegistry) -> None:
-        """Show the counts on /metrics, if there is anything to count."""
+    def join(self, app: web.Application, registry: CollectorRegistry) -> None:
+        """Add the routes; if there is a cache, show its counts on /metrics and close it when the application ends."""
+        add(app.router, "GET", "/stats", self.stats)
+        add(app.router, "DELETE", "/cache", self.clear)
         if self._cache is not None:
             registry.register(_Series(self._cache))
+            app.cleanup_ctx.append(self._closed_at_the_end)
 
     async def stats(self, _: web.Request) -> web.Response:
         """GET /stats: requests so far, and what the cache did for them."""
@@ -49,6 +47,11 @@ class Desk:
                 message = "The cache could not be cleared."
                 raise Unavailable(message, code="storage_unavailable", retry_after_s=5) from error
         return json_answer({"cleared": self._cache is not None})
+
+    async def _closed_at_the_end(self, _: web.Application) -> AsyncIterator[None]:
+        yield
+        if self._cache is not None:
+            await self._cache.guard.close()
 
     async def _of_cache(self) -> dict[str, Any]:
         cache = self._cache

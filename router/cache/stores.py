@@ -1,17 +1,33 @@
-"""Opens the store that CACHE names; a package that only one of them needs is imported only then."""
+"""Opens the cache with the store that CACHE names; a package that only one of them needs is imported only then."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.serve import StartupError
+from router.cache.guard import Guard
 from router.cache.memory import MemoryStore
 from router.cache.store import Store
+from router.cache.story import Cache, Server
 from router.settings import RouterSettings
+
+
+def open_cache(settings: RouterSettings, server: Server, identity: Callable[[str | None], str | None]) -> Cache | None:
+    """The cache before this server, as Cache has it; None while it is off."""
+    store = open_store(settings)
+    if store is None:
+        return None
+    return Cache(
+        Guard(store, within_s=settings.cache_timeout_s),
+        server,
+        identity=identity,
+        followers_max=settings.max_queue,
+        is_shared=settings.cache_shared,
+    )
 
 
 def open_store(settings: RouterSettings) -> Store | None:

@@ -9,6 +9,7 @@ import pytest
 
 from fleet import wire
 from tests.chaos.clips import form_of, recorded
+from tests.chaos.hits import rounds_of
 from tests.integration.processes import router, up, worker
 from tests.router.cache.redis_server import RedisServer
 
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.real
 
 HIT_P50_S = 0.010
 CLIP = recorded(5)[0]
+
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 
 async def ask(client, url, after=b""):
@@ -42,11 +45,9 @@ async def hit(client, url):
             await asyncio.sleep(0.5)
 
 
-async def test_ten_at_once_run_the_model_once_and_a_hit_takes_ten_milliseconds(tmp_path):
+async def test_ten_at_once_run_the_model_once_and_the_answer_outlives_the_router(tmp_path):
     """
-    Counted by the worker; the answer outlives the router, and comes within 10 ms at the median of 200.
-
-    The best of four rounds counts: the machine's other work only ever adds.
+    Counted by the worker; the next router finds on disk what the first has kept.
     """
     workers = [worker("spoken-digits", "--cpu-threads", "1")]
     options = ("--cache", "disk", "--cache-dir", str(tmp_path / "answers"), "--cache-timeout-s", "20")
@@ -55,22 +56,21 @@ async def test_ten_at_once_run_the_model_once_and_a_hit_takes_ten_milliseconds(t
         did = [did for _, did in await asyncio.gather(*(ask(client, first.url) for _ in range(10)))]
         assert (did.count("miss"), await runs_of(client, workers[0]) - before) == (1, 1)
         first.stop()
-        second = router(workers, *options)
-        try:
-            await second.wait_ready(client)
-            rounds = []
-            for _ in range(4):
-                timed = [await ask(client, second.url) for _ in range(200)]
-                assert {did for _, did in timed} == {"hit"}
-                rounds.append(median(took_s for took_s, _ in timed))
-                if min(rounds) < HIT_P50_S:
-                    break
-            assert min(rounds) < HIT_P50_S, rounds
-        finally:
-            second.stop()
+        async with up(second := router(workers, *options)) as another:
+            assert (await ask(another, second.url))[1] == "hit"
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+@pytest.mark.parametrize("store", ["memory", "disk", pytest.param("redis", marks=needs_redis)])
+async def test_a_hit_takes_less_than_ten_milliseconds(store):
+    """
+    At the median of 200, whatever keeps it. The best of six rounds counts: the machine's other work only ever adds.
+    """
+    timed = await rounds_of(store, requests=200, rounds=6, good_enough_s=HIT_P50_S)
+    assert {did for each in timed for did in each.did} == {"hit"}
+    assert min(each.p50_s for each in timed) < HIT_P50_S, [each.p50_s for each in timed]
+
+
+@needs_redis
 async def test_redis_stopped_in_the_middle_costs_only_hits(tmp_path):
     """
     Alive and silent, then killed: no request fails, and not each of them waits for it; back again, hits are back.
