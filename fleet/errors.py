@@ -97,6 +97,17 @@ class BadAudio(BadRequest):
         super().__init__(message, code=code, param="file")
 
 
+class AudioRejected(BadAudio):
+    """Workers die of this body; no client should try it again."""
+
+    code = "audio_rejected"
+    message = "This audio makes transcription fail and was refused."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.should_retry = False
+
+
 class Unauthorized(BadRequest):
     """No key, or not one of ours."""
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from fleet.errors import BadRequest, DeadlineExceeded, FleetError, UpstreamFailed
+from fleet.errors import AudioRejected, DeadlineExceeded, UpstreamFailed
 from fleet.render import HEARTBEAT_S
-from router.admission import Admission, Ask
+from router.admission import Admission
 from router.assign import Assigner
 from router.attempt import Outcome
 from router.job import Job, Reply
@@ -79,7 +79,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(job.deadline_at - time.monotonic()):
                 await self._check_quarantine(job)
-                self.floor.admission.check(ask_of(job), time.monotonic())
+                self.floor.admission.check(job.ask, time.monotonic())
                 await self._until_answered(job, reply)
         except TimeoutError as error:
             raise DeadlineExceeded from error
@@ -185,25 +185,8 @@ class Dispatcher:
     async def _check_quarantine(self, job: Job) -> None:
         now = time.monotonic()
         if not job.is_stored and not self._quarantine.is_empty(now) and self._quarantine.holds(await job.digest(), now):
-            raise rejected()
+            raise AudioRejected
 
     async def _reject(self, job: Job) -> None:
         self._quarantine.add(await job.digest(), time.monotonic())
-        raise rejected()
-
-
-def rejected() -> FleetError:
-    """The answer to a body under which workers die; no client should try it again."""
-    message = "This audio makes transcription fail and was refused."
-    return BadRequest(message, code="audio_rejected", param="file", should_retry=False)
-
-
-def ask_of(job: Job) -> Ask:
-    """What admission needs to know of a job."""
-    return Ask(
-        audio_s=job.audio_s,
-        arrived_at=job.arrived_at,
-        deadline_at=job.deadline_at,
-        client_retries=job.client_retries,
-        tenant=job.tenant,
-    )
+        raise AudioRejected

@@ -10,6 +10,7 @@ from fleet import wire
 from fleet.fields import TranscriptionRequest
 from fleet.stages import SERVER_TIMING, Stages
 from fleet.trace import Span, Untraced
+from router.admission import Ask
 from router.retry import History
 from router.spool import Spool
 
@@ -68,6 +69,17 @@ class Job:
     worker: str | None = None  # who has it, or had it last
     cache: str = "miss"  # or hit: answered without a worker
     stages: Stages = field(default_factory=Stages)  # where the worker's time went, once it has said so
+
+    @property
+    def ask(self) -> Ask:
+        """What admission needs to know of it."""
+        return Ask(
+            audio_s=self.audio_s,
+            arrived_at=self.arrived_at,
+            deadline_at=self.deadline_at,
+            client_retries=self.client_retries,
+            tenant=self.tenant,
+        )
 
     def stages_at(self, now: float) -> Stages:
         """Where its time went: the worker's stages, the wait on both sides, and all of it so far."""

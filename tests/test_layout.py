@@ -192,6 +192,12 @@ def test_every_file_has_its_tests(path):
         assert twin.is_file(), f"{name_of(twin)} is missing"
 
 
+def test_a_newcomer_reads_the_router_in_one_sitting():
+    """The four files that hold its idea have fewer than 500 lines together."""
+    files = ["__init__.py", "dispatch.py", "pool.py", "policy.py"]
+    assert sum(len((ROOT / "router" / name).read_text().splitlines()) for name in files) < 500
+
+
 def test_lists_are_not_stale():
     """Every file that a list names exists."""
     assert not [name for name in CORE if not (ROOT / name).is_file()]
