@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+import fleet
 from fleet.errors import NotFound, Unauthorized
 from fleet.web import add, json_answer, wants_html
 from router import status_page
@@ -26,6 +27,7 @@ from router.status import Status
 from router.trend import Trend
 
 STATIC = Path(__file__).parent / "static"
+SAMPLE = Path(fleet.__file__).parent / "sample.wav"
 KEPT_S = 0.5  # however many people watch, the status page is rendered twice a second at most
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -33,6 +35,7 @@ CONTENT_TYPES = {
     ".json": "application/json",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".wav": "audio/wav",
 }
 GUARDS = {
     "Content-Security-Policy": (
@@ -79,6 +82,7 @@ class Pages:
         self._trend = trend
         self._keys = keys
         self._files = {path.name: StaticFile.read(path) for path in STATIC.iterdir() if path.suffix in CONTENT_TYPES}
+        self._files[SAMPLE.name] = StaticFile.read(SAMPLE)
         described = document()
         self._openapi = StaticFile.of(json.dumps(described).encode(), CONTENT_TYPES[".json"])
         self._docs = StaticFile.of(docs_page.page(described).encode(), CONTENT_TYPES[".html"])

@@ -34,7 +34,7 @@ STALE_AFTER_S = 5  # look-ups come every two seconds; two may fail unnoticed
 WHY = {
     Health.UNKNOWN: "not asked yet",
     Health.SILENT: "does not answer probes",
-    Health.REFUSED: "refuses connections",
+    Health.REFUSED: "down: refuses connections",
     WorkerState.LOADING: "loads its model",
     WorkerState.WARMING: "transcribes its first clip",
     WorkerState.DRAINING: "finishes what it has, takes nothing new",

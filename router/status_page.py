@@ -31,7 +31,18 @@ SIGNS = {
     "broken": ("✕", "bad"),
     "stopped": ("✕", "bad"),
 }
-COLUMNS = ("Worker", "State", "Since", "In flight", "RTF", "Latency", "Answers", "Breaker", "Probe", "")
+COLUMNS = {  # and what a pointer over them explains
+    "Worker": "Its name, its model, and what that runs on",
+    "State": "And why, where it takes no requests",
+    "Since": "How long it has been in this state",
+    "In flight": "Requests there, of its slots; how long each runs, and how long it was thought to take",
+    "RTF": "Real-time factor: seconds of work for a second of audio",
+    "Latency": "Of the last requests that it answered, waiting included: half of them, and 19 of 20, were faster",
+    "Answers": "Since the router started",
+    "Breaker": "Opens after failures in a row: for a while the worker gets no requests",
+    "Probe": "How fast it said last how it is",
+    "": "",
+}
 
 
 def page(document: dict[str, Any], trend: Trend) -> str:
@@ -108,19 +119,21 @@ def _tiles(document: dict[str, Any]) -> Markup:
         ("Busy", f"{fleet['busy']}/{fleet['slots']}", "slots", False),
         ("Backlog", span(fleet["backlog_s"]), f"{queue['len']} of {queue['max']} waiting", False),
         ("Expected wait", span(fleet["expected_wait_s"]), "if you came now", fleet["expected_wait_s"] > 10),
-        ("Speed", f"{fleet['rate_audio_x']:.3g} x", "audio seconds a second, 1 min", False),
-        ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % of the last minute", rates["reject_pct"] > 0),
-        ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % of the last minute", rates["err_pct"] > 0),
-        *_jobs_tile(document),
+        ("Speed", f"{fleet['rate_audio_x']:.3g} x", "real time, last minute", False),
+        ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % in the last minute", rates["reject_pct"] > 0),
+        ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % in the last minute", rates["err_pct"] > 0),
+        *_door_tiles(document),
     )
     return element("dl", *(_tile(*tile) for tile in tiles), class_="tiles")
 
 
-def _jobs_tile(document: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
-    jobs = document.get("jobs")
+def _door_tiles(document: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    live, jobs = document.get("realtime"), document.get("jobs")
+    if live is not None:
+        yield "Live", f"{live['sessions']}", f"of {live['max']} sessions", live["sessions"] >= live["max"] > 0
     if jobs is not None:
-        done = f"{jobs['succeeded']} done, {jobs['failed']} failed, oldest waits {span(jobs['oldest_s'])}"
-        yield "Jobs", f"{jobs['queued']} + {jobs['running']}", f"waiting + running; {done}", False
+        oldest = f", the oldest {span(jobs['oldest_s'])}" if jobs["queued"] else ""
+        yield "Jobs", f"{jobs['queued']}", f"waiting{oldest}; {jobs['running']} running", False
 
 
 def _tile(name: str, value: str, unit: str, is_notable: bool) -> Markup:
@@ -164,7 +177,8 @@ def points(values: Sequence[float]) -> str:
 def _workers(workers: Iterable[dict[str, Any]]) -> Markup:
     seek = element("input", id="filter", type="search", placeholder="name, state, model")
     tools = element("p", element("label", "Filter ", seek), class_="live-only")
-    head = element("thead", element("tr", *(element("th", column, scope="col") for column in COLUMNS)))
+    titles = (element("th", name, scope="col", title=meaning or None) for name, meaning in COLUMNS.items())
+    head = element("thead", element("tr", *titles))
     rows = [_worker(worker) for worker in workers]
     empty = element("tr", element("td", "No workers. Give the router WORKERS, or POST /admin/workers.", colspan="10"))
     table = element("table", head, element("tbody", *(rows or [empty])), class_="workers")
@@ -182,19 +196,29 @@ def _worker(worker: dict[str, Any]) -> Markup:
         (element("span", f"{shape} {state}", class_=f"state {tone}"), why),
         (span(worker["since_s"]),),
         (_in_flight(worker),),
-        (f"{worker['rtf']:.3g}",),
+        (f"{worker['rtf']:.2g}",),
         (f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")),
         (errors, element("small", f"{worker['cancel']} hung up")),
         (
             breaker["state"].replace("_", " "),
-            element("small", breaker["last_error"] or f"opened {breaker['opened']} times"),
+            element("small", breaker["last_error"] or _opened(breaker["opened"])),
         ),
-        (f"{worker['probe']['ms']} ms" if worker["probe"]["ms"] is not None else "none yet",),
+        (_probe(worker["probe"]),),
         (_verbs(worker),),
     )
     labelled = zip(COLUMNS, cells, strict=True)
     row = (element("td", *cell, data_label=column or None) for column, cell in labelled)
     return element("tr", *row, data_worker=worker["id"], data_state=state, class_=tone)
+
+
+def _opened(times: int) -> str:
+    return f"opened {times} times" if times else "never opened"
+
+
+def _probe(probe: dict[str, Any]) -> str:
+    if probe["ms"] is None:
+        return "none yet"
+    return span(probe["ms"] / 1000) if probe["ok"] else "no answer"
 
 
 def _in_flight(worker: dict[str, Any]) -> Markup:
@@ -236,8 +260,10 @@ def span(seconds: float | None) -> str:
         return "none yet"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    if seconds < 100:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from prometheus_client import CollectorRegistry, Gauge
 
 from fleet.errors import BadRequest, FleetError, Forbidden, NotFound, Unavailable
 from fleet.fields import parse_request
@@ -61,6 +62,17 @@ class Realtime:
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register it."""
         add(routes, "GET", "/v1/realtime", self.connect)
+
+    def add_series(self, registry: CollectorRegistry) -> None:
+        """Show on /metrics how many listen and how many may."""
+        sessions = Gauge("stt_router_realtime_sessions", "Live sessions.", registry=registry)
+        sessions.set_function(lambda: self.open_sessions)
+        limit = Gauge("stt_router_realtime_sessions_limit", "Live sessions that may be.", registry=registry)
+        limit.set(self._settings.realtime_sessions)
+
+    def told(self) -> dict[str, int]:
+        """What /lb-status shows of it."""
+        return {"sessions": self.open_sessions, "max": self._settings.realtime_sessions}
 
     async def drain(self) -> None:
         """Take no more audio, give each session the text of what it has, and say goodbye; 10 s at most."""
@@ -185,6 +197,8 @@ class Realtime:
         if self._keys.is_open and not self._is_own_page(request):
             raise Forbidden("Pages of another origin may not listen here: name it in CORS_ORIGINS.")
         self._ears.check()
+        if self.open_sessions >= self._settings.realtime_sessions:
+            raise Unavailable("Every live session is taken. Please retry later.", retry_after_s=5)
 
     def _is_own_page(self, request: web.Request) -> bool:
         """Whether no page asks, or one of this router's: browsers let any page open a WebSocket to anywhere."""
@@ -199,9 +213,7 @@ class Realtime:
 
     @contextmanager
     def _seat(self, request: web.Request) -> Iterator[None]:
-        """Count a session for as long as it lasts; raises Unavailable if all seats are taken."""
-        if self.open_sessions >= self._settings.realtime_sessions:
-            raise Unavailable("Every live session is taken. Please retry later.", retry_after_s=5)
+        """Count a session for as long as it lasts."""
         since = time.monotonic()
         self.open_sessions += 1
         try:

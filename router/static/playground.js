@@ -5,7 +5,7 @@ import { Microphone } from "./microphone.js";
 import { Player } from "./player.js";
 import * as snippets from "./snippets.js";
 import { canWrite, written } from "./subtitles.js";
-import { transcribe } from "./transcribe.js";
+import { lasting, transcribe } from "./transcribe.js";
 
 const $ = (id) => document.getElementById(id);
 const player = new Player({ audio: $("player"), canvas: $("wave"), list: $("segments") });
@@ -26,6 +26,7 @@ const microphone = new Microphone(
 $("key").value = key();
 $("file").addEventListener("change", () => $("file").files[0] && run($("file").files[0]));
 for (const button of [$("record"), $("live")]) button.addEventListener("click", () => ($("trouble").hidden = true));
+$("sample").addEventListener("click", runSample);
 $("cancel").addEventListener("click", () => (state.running ? state.running.abort() : microphone.cancel()));
 $("options").addEventListener("submit", (event) => event.preventDefault());
 $("options").addEventListener("change", onOption);
@@ -66,6 +67,12 @@ async function run(file) {
       state.running = null;
     }
   }
+}
+
+async function runSample() {
+  const answer = await fetch("/static/sample.wav").catch(() => null);
+  if (!answer?.ok) return tell("The router does not answer.");
+  return run(new File([await answer.blob()], "sample.wav", { type: "audio/wav" }));
 }
 
 function clear(progress) {
@@ -140,7 +147,7 @@ async function endLive(file, seconds, turns) {
   $("cancel").hidden = true;
   await player.load(file);
   const text = segments.map((segment) => segment.text).join(" ");
-  const late = lateMs.length ? `${Math.round(lateMs[lateMs.length >> 1])} ms after a pause` : null;
+  const late = lateMs.length ? `${lasting(lateMs[lateMs.length >> 1])} after a pause` : null;
   showAnswer({ task: "transcribe", duration: seconds, text, segments }, { "Final text": late });
 }
 

@@ -63,13 +63,21 @@ function dataOf(event) {
     .map((line) => JSON.parse(line.slice(6)));
 }
 
+const STAGES = { queue: "Queue", decode: "Decode", engine: "Engine" };
+
 function factsOf(headers, tookMs) {
-  const queueMs = headers.get("X-Fleet-Queue-Ms"); // absent where the stream began before a worker was found
+  const timing = headers.get("Server-Timing") ?? ""; // absent where a stream began before a worker was found
+  const spent = [...timing.matchAll(/(\w+);dur=([\d.]+)/g)].filter(([, name]) => name in STAGES);
   return {
-    Took: `${Math.round(tookMs)} ms`,
-    Queue: queueMs === null ? null : `${queueMs} ms`,
+    Took: lasting(tookMs),
+    ...Object.fromEntries(spent.map(([, name, ms]) => [STAGES[name], lasting(Number(ms))])),
     Worker: headers.get("X-Fleet-Worker"),
     Attempts: headers.get("X-Fleet-Attempts"),
     Request: headers.get("X-Request-Id"),
   };
+}
+
+/** Milliseconds for people. */
+export function lasting(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

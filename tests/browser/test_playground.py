@@ -39,7 +39,7 @@ async def test_upload_transcript_and_export(open_page, digits_url):
 
     assert await transcript_of(page) == ENTRIES[CLIP.name]["text"]
     facts = await page.inner_text("#facts")
-    assert all(name in facts for name in ("Language", "Took", "Queue", "Worker"))
+    assert all(name in facts for name in ("Language", "Took", "Queue", "Decode", "Engine", "Worker"))
     for form in ("srt", "vtt"):
         data = {"file": io.BytesIO(CLIP.read_bytes()), "response_format": form}
         url = f"{digits_url}/v1/audio/transcriptions"
@@ -47,6 +47,16 @@ async def test_upload_transcript_and_export(open_page, digits_url):
             assert await saved(page, form) == await answer.text()
     assert json.loads(await saved(page, "json"))["text"] == ENTRIES[CLIP.name]["text"]
     assert (await saved(page, "txt")).strip() == ENTRIES[CLIP.name]["text"]
+
+
+async def test_a_newcomer_without_a_file_or_a_microphone_can_try_it(open_page, digits_url):
+    """
+    One press, and digits are on the page.
+    """
+    page = await open_page(digits_url)
+    await page.get_by_role("button", name="Try a sample").click()
+
+    assert await transcript_of(page) == "five seven nine zero one"
 
 
 async def test_a_pressed_segment_is_played_and_lit(open_page, digits_url):
@@ -71,7 +81,7 @@ async def test_text_comes_as_it_is_decoded(open_page, digits_url):
     Streamed, without times: subtitles are not offered, text is.
     """
     page = await open_page(digits_url)
-    await page.get_by_label("Text as it is decoded").check()
+    await page.get_by_label("Show text as it comes").check()
     await page.set_input_files("#file", CLIP)
 
     await expect(page.locator("#text")).to_have_text(ENTRIES[CLIP.name]["text"], timeout=HEARD_WITHIN_MS)

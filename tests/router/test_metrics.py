@@ -12,7 +12,7 @@ PROMISED = {
     "stt_router_worker_work_seconds", "stt_router_worker_rtf", "stt_router_worker_breaker_state",
     "stt_router_worker_breaker_open", "stt_router_worker_probe_seconds", "stt_router_worker_requests",
     "stt_router_estimate_error_ratio", "stt_router_audio_seconds", "stt_router_spool_limit_bytes",
-    "fleet_expected_wait_seconds",
+    "fleet_expected_wait_seconds", "stt_router_realtime_sessions", "stt_router_realtime_sessions_limit",
 }  # fmt: skip
 
 

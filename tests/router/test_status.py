@@ -61,7 +61,7 @@ async def test_every_state_has_a_why():
     assert "finishes" in workers["w1"]["why"]
     assert workers["w2"]["why"] == "open after: lost"
     assert workers["w2"]["breaker"]["reopen_in_s"] > 0
-    assert workers["w3"]["why"] == "refuses connections"
+    assert workers["w3"]["why"] == "down: refuses connections"
 
 
 async def test_reading_the_status_changes_nothing_and_is_quick():

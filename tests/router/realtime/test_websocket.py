@@ -84,6 +84,18 @@ async def test_audio_goes_through_the_queue_like_any_upload():
         await is_over(fleet)
 
 
+async def test_open_sessions_are_shown():
+    """On /lb-status and /metrics, with how many there may be."""
+    async with scripted_fleet(1, realtime_sessions=3) as fleet:
+        async with line(fleet) as caller:
+            await caller.hears("created")
+            assert (await fleet.status())["realtime"] == {"sessions": 1, "max": 3}
+            async with fleet.client.get(f"{fleet.url}/metrics") as answer:
+                assert "stt_router_realtime_sessions 1.0" in await answer.text()
+        await is_over(fleet)
+        assert (await fleet.status())["realtime"]["sessions"] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "is_let_in"),
     [
