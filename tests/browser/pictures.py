@@ -15,7 +15,8 @@ from pathlib import Path
 
 import aiohttp
 from PIL import Image
-from playwright.async_api import Browser, Page, TimeoutError, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import TimeoutError as TooLate
 
 from tests.browser.conftest import CHROMIUM, FLAGS, SAMPLES
 from tests.integration import processes
@@ -52,8 +53,8 @@ async def take_playground(browser: Browser, folder: Path) -> None:
             await page.locator("#segments button").nth(2).click()
             await page.wait_for_timeout(900)
             await take(page, folder / f"playground{look}.png")
-        while not await take_live(browser, router.url, folder / "playground-live.png"):
-            print("no text before a sentence's end: is the machine busy? again")
+        while not await take_live(browser, router.url, folder / "playground-live.png"):  # noqa: ASYNC110  a loop of tries
+            await asyncio.sleep(1)  # the machine was too busy for text before a sentence's end
 
 
 async def take_live(browser: Browser, url: str, path: Path) -> bool:
@@ -63,7 +64,7 @@ async def take_live(browser: Browser, url: str, path: Path) -> bool:
     guess = page.locator("#segments li:nth-child(n + 3).open span", has_text=re.compile(r"\w"))
     try:
         await guess.wait_for(timeout=SPEAKS_WITHIN_MS)
-    except TimeoutError:
+    except TooLate:
         await page.close()
         return False
     await take(page, path)
