@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleet import __version__
+from fleet import __version__, telemetry
 
 EXIT_USAGE, EXIT_STARTUP, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -43,6 +43,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the named command with the rest of the options; its exit code."""
+    telemetry.turn_off(os.environ)
     name, *rest = [*(sys.argv[1:] if argv is None else argv), ""][:-1] or [""]
     if name in ("", "-h", "--help", "help"):
         print(overview())

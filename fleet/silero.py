@@ -5,12 +5,15 @@ comes. Costs a tenth of a millisecond of one CPU thread for each 32 ms.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fleet import telemetry
 
 Samples: TypeAlias = NDArray[np.float32]  # 16 kHz, -1..1
 
@@ -24,6 +27,7 @@ class Silero:
     """One session of the model for everybody; calls may run beside each other."""
 
     def __init__(self) -> None:
+        telemetry.turn_off(os.environ)
         import onnxruntime  # noqa: PLC0415  half a second that only who listens should pay
 
         options = onnxruntime.SessionOptions()
