@@ -20,8 +20,6 @@ VTT_TYPE = "text/vtt; charset=utf-8"
 SSE_TYPE = "text/event-stream; charset=utf-8"
 SSE_HEADERS = {"Content-Type": SSE_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
-PROGRESS, WHOLE = "transcript.progress", "transcript.whole"  # events of who asked for `progress`
-
 HEARTBEAT = b": waiting\n\n"  # the only heartbeat that every client's event parser ignores
 HEARTBEAT_S = 10  # proxies close a silent connection after 60 s or so
 
@@ -143,7 +141,7 @@ def delta_event(segment: Segment, request: TranscriptionRequest, *, is_first: bo
     }
     if request.wants_logprobs:
         event["logprobs"] = [logprob(segment)]
-    return _event(event)
+    return sent_event(event)
 
 
 def done_event(transcript: Transcript, request: TranscriptionRequest) -> bytes:
@@ -151,27 +149,16 @@ def done_event(transcript: Transcript, request: TranscriptionRequest) -> bytes:
     event: dict[str, Any] = {"type": "transcript.text.done", "text": transcript.text}
     if request.wants_logprobs:
         event["logprobs"] = [logprob(segment) for segment in transcript.segments]
-    return _event(event)
-
-
-def progress_event(transcript: Transcript) -> bytes:
-    """How much of the clip is transcribed, 0 to 1."""
-    end_s = transcript.segments[-1].end if transcript.segments else 0.0
-    return _event({"type": PROGRESS, "progress": round(min(1.0, end_s / max(transcript.duration_s, 0.01)), 3)})
-
-
-def whole_event(transcript: Transcript, request: TranscriptionRequest) -> bytes:
-    """The answer in the format that was asked for, as one event."""
-    body, content_type = render(transcript, request)
-    return _event({"type": WHOLE, "content_type": content_type, "body": body.decode()})
+    return sent_event(event)
 
 
 def error_event(error: FleetError) -> bytes:
     """How a stream that has begun reports a failure; it never just ends."""
-    return _event(error.to_json())
+    return sent_event(error.to_json())
 
 
-def _event(event: dict[str, Any]) -> bytes:
+def sent_event(event: dict[str, Any]) -> bytes:
+    """As it goes over the line."""
     return b"data: " + _json(event) + b"\n\n"
 
 

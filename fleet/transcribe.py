@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from fleet import remote, transcribe_job
 from fleet.fields import ResponseFormat
+from fleet.transcribe_job import Way
 
 EXTENSIONS = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -29,8 +30,7 @@ class Wish:
     fields: dict[str, str]
     extension: str
     output_dir: Path | None
-    is_job: bool = False
-    is_resumed: bool = False  # what is given are ids of jobs, not files
+    way: Way = Way.LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.output_dir.mkdir(parents=True, exist_ok=True)
     fields = {"model": options.model, "response_format": options.format}
     fields |= {name: value for name in ("language", "prompt") if (value := getattr(options, name))}
-    wish = Wish(
-        url=options.url,
-        fields=fields,
-        extension=extension,
-        output_dir=options.output_dir,
-        is_job=options.job,
-        is_resumed=options.resume,
-    )
+    wish = Wish(url=options.url, fields=fields, extension=extension, output_dir=options.output_dir, way=options.way)
     try:
         outcomes = asyncio.run(_send_all(options.files, wish, options))
     except remote.RemoteError as error:
@@ -97,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", help="text that comes before, or names that may occur (default: none)")
     parser.add_argument("--model", default="whisper-1", help="model (default: whisper-1, the fleet's own)")
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help="write FILE.txt, .srt ... here, not to stdout")
-    parser.add_argument("--job", action="store_true", help="hand the files over as jobs that outlive the connection")
-    parser.add_argument("--resume", action="store_true", help="what is given are ids of such jobs: wait for them")
+    transcribe_job.add_options(parser)
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="files sent at once (default: 4)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="S", help="seconds a file (default: 3600)")
     remote.add_options(parser)
@@ -143,9 +135,9 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
     def on_progress(progress_ratio: float, phase: str) -> None:
         progress.update(bar, total=1, completed=progress_ratio, phase=phase)
 
-    if wish.is_resumed:
+    if wish.way is Way.RESUME:
         return await transcribe_job.wait(http, path.name, on_progress)
-    send = transcribe_job.sender(path.name, on_progress, progress.console) if wish.is_job else _transcribe
+    send = transcribe_job.sender(path.name, on_progress, progress.console) if wish.way is Way.JOB else _transcribe
     for tries_left in range(BUSY_TRIES - 1, -1, -1):
         try:
             with CountedFile(path, on_read) as file:

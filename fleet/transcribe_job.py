@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import Any
 
 import aiohttp
@@ -16,8 +18,24 @@ from fleet import remote
 POLL_S = 0.5
 AWAY_S = 300  # so long may the fleet be gone while a job runs: a restart, or an upgrade
 
-
 Told = Callable[[float, str], None]  # 0 to 1, and a word
+
+
+class Way(Enum):
+    """How a transcript comes: over the connection that brought the file, or by a job."""
+
+    LIVE = "live"
+    JOB = "job"
+    RESUME = "resume"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """`--job` and `--resume`: another way than live."""
+    parser.set_defaults(way=Way.LIVE)
+    text = "hand the files over as jobs that outlive the connection"
+    parser.add_argument("--job", action="store_const", dest="way", const=Way.JOB, help=text)
+    text = "what is given are ids of such jobs: wait for them"
+    parser.add_argument("--resume", action="store_const", dest="way", const=Way.RESUME, help=text)
 
 
 def sender(

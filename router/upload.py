@@ -7,7 +7,7 @@ The form is parsed only to know what is asked and to refuse what is malformed; w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -53,21 +53,13 @@ class Upload:
         if self.hash is not None:
             return self.hash
         state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        reader = self._reader(state.update)
+        reader = self.reader(state.update)
         async for chunk in self.spool.chunks():
             reader.feed(chunk)
         return state.hexdigest()
 
-    def pieces(self) -> Iterator[bytes]:
-        """The file's bytes alone, for a thread that may block."""
-        ready: list[bytes] = []
-        reader = self._reader(ready.append)
-        for piece in self.spool.pieces():
-            reader.feed(piece)
-            yield from map(bytes, ready)
-            ready.clear()
-
-    def _reader(self, on_file: Callable[[bytes], None]) -> FormReader:
+    def reader(self, on_file: Callable[[bytes], None]) -> FormReader:
+        """Reads the spooled body once more, for the file's bytes alone."""
         limit = self.spool.size_bytes
         return FormReader(self.content_type, on_file=on_file, body_bytes_max=limit, file_names=self.kind.file_names)
 

@@ -22,6 +22,7 @@ CORE = {
     "fleet/form.py",
     "fleet/language.py",
     "fleet/models.py",
+    "fleet/progress.py",
     "fleet/render.py",
     "fleet/settings.py",
     "fleet/size.py",

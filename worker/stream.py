@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from fleet import render
+from fleet import progress, render
 from fleet.errors import FleetError
 from fleet.fields import TranscriptionRequest
 from fleet.wire import Segment, Transcript
@@ -32,7 +32,7 @@ async def send(
         try:
             async for segment in segments:
                 await response.write(_event(segment, wanted, transcript))
-            end = render.whole_event if wanted.wants_progress else render.done_event
+            end = progress.whole_event if wanted.wants_progress else render.done_event
             await response.write(end(transcript(), wanted))
         except FleetError as raised:
             error = raised
@@ -48,7 +48,7 @@ async def send(
 
 def _event(segment: Segment, wanted: TranscriptionRequest, transcript: Callable[[], Transcript]) -> bytes:
     if wanted.wants_progress:
-        return render.progress_event(transcript())
+        return progress.progress_event(transcript())
     return render.delta_event(segment, wanted, is_first=segment.id == 0)
 
 

@@ -1,7 +1,7 @@
 """
 Jobs: transcriptions that outlive the connection that asked for them. The life of a job:
 
-    desk        POST /v1/jobs: the form read and checked, then kept; status, list, cancel, result
+    desk        POST /v1/jobs: the form read and checked, its clip then kept; status, list, cancel, result
     book        the way from the event loop to the store, which blocks, and back
     store       every change of a job is one transaction; rows in `sqlite` or `postgres`, audio on a `shelf`
     capacity    how much may be kept, by all and by one key

@@ -16,6 +16,7 @@ from fleet.forms import FormKind, openai_fields
 from fleet.web import add, json_answer
 from router.deferred.book import Book
 from router.deferred.callback import Allowed
+from router.deferred.clip import pieces
 from router.deferred.record import NewJob
 from router.deferred.runner import Runner
 from router.deferred.store import JobStore
@@ -79,7 +80,7 @@ class Desk:
                     body, spool, body_bytes_max=self._settings.max_upload_bytes, on_bytes=lambda _: None
                 )
                 new = await self._read(request, upload)
-                record = await self._book.ask(JobStore.add, new, upload.pieces())
+                record = await self._book.ask(JobStore.add, new, pieces(upload))
         if self._runner is not None:
             self._runner.wake()
         return json_answer({"id": record.id, "status": record.state.value}, status=202)

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from fleet.render import PROGRESS, WHOLE
+from fleet.progress import PROGRESS, WHOLE
 from router.deferred import verdict
 from router.deferred.record import Result
 from router.deferred.verdict import Verdict
