@@ -62,9 +62,9 @@ class Held:
 
 
 @asynccontextmanager
-async def assert_clean(fleet: ScriptedFleet) -> AsyncIterator[None]:
-    """Everything in the docstring above; the block may leave workers in whatever mood."""
-    await golden(fleet)
+async def assert_clean(fleet: ScriptedFleet, key: str = "") -> AsyncIterator[None]:
+    """Everything in the docstring above; the block may leave workers in whatever mood. `key` is for good requests."""
+    await golden(fleet, key)
     before = Held.now()
     own = fleet.client
     async with aiohttp.ClientSession() as fleet.client:  # the block's callers, who leave with their connections
@@ -74,7 +74,7 @@ async def assert_clean(fleet: ScriptedFleet) -> AsyncIterator[None]:
     for worker in fleet.workers:
         worker.behaviour, worker.answers_probes = answer, True
     await until(fleet.is_clean, "everything given back")
-    await golden(fleet)
+    await golden(fleet, key)
     await given_back(before)
     totals = fleet.service._ledger.totals
     assert sum(totals[name] for name in OUTCOMES) == totals["requests"], totals
@@ -90,9 +90,10 @@ async def given_back(before: Held) -> None:
         await asyncio.sleep(0.02)
 
 
-async def golden(fleet: ScriptedFleet) -> None:
+async def golden(fleet: ScriptedFleet, key: str = "") -> None:
     """A good request is answered right, at the latest when who failed is taken back."""
-    status, _, body = await fleet.transcribe(b"RIFFgolden")
+    bearer = {"header_Authorization": f"Bearer {key}"} if key else {}
+    status, _, body = await fleet.transcribe(b"RIFFgolden", **bearer)
     assert (status, set(body)) == (200, {"text"}), body
     assert body["text"] in {worker.name for worker in fleet.workers}
 

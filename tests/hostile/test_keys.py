@@ -18,6 +18,7 @@ from router.keyring import Keyring, issue
 from router.keys import Keys
 from router.limits import UNLIMITED
 from router.lockout import ADDRESSES_KEPT, WRONG_AT_ONCE
+from tests.chaos.clean import assert_clean
 from tests.router.scripted import ScriptedFleet, scripted_fleet, until
 
 USER, ADMIN = "sk-canary-user", "sk-canary-admin"
@@ -62,7 +63,7 @@ ROUTES = {
 
 @pytest.fixture
 async def fleet() -> AsyncIterator[ScriptedFleet]:
-    async with scripted_fleet(1, api_key=USER, admin_key=ADMIN) as one:
+    async with scripted_fleet(1, api_key=USER, admin_key=ADMIN) as one, assert_clean(one, USER):
         yield one
 
 
@@ -152,8 +153,16 @@ async def test_k01_revoked_and_expired_keys_are_wrong_keys(tmp_path: Path, monke
         assert fleet.workers[0].requests == 2
 
 
-async def test_k05_guessing_is_slowed_down_for_who_guesses(fleet: ScriptedFleet):
+@pytest.fixture
+async def unvisited() -> AsyncIterator[ScriptedFleet]:
+    """No right key came from here yet, which would be remembered."""
+    async with scripted_fleet(1, api_key=USER, admin_key=ADMIN) as one:
+        yield one
+
+
+async def test_k05_guessing_is_slowed_down_for_who_guesses(unvisited: ScriptedFleet):
     """429 after twenty wrong keys, for the right one too; from another address everything is as ever."""
+    fleet = unvisited
     url = f"{fleet.url}/v1/models"
     for _ in range(WRONG_AT_ONCE):
         async with fleet.client.get(url, headers={"X-API-Key": "wrong"}) as response:
