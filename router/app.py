@@ -107,8 +107,7 @@ class RouterService:
         self._build_batch().add_routes(self.app.router, api.expecting(TRANSCRIPTIONS))
         self.realtime = Realtime(settings, self.intake, keys=self.keys, floor=self.floor, offer=self._offer)
         self.realtime.add_routes(self.app.router)
-        self.realtime.add_series(self._metrics.registry)
-        self.status.doors["realtime"] = self.realtime.told
+        self.realtime.show(self.status, self._metrics.registry)
         self.app.on_cleanup.append(self.realtime.close)
         self._trend = Trend()
         Desk(self.cache, self._ledger).join(self.app, self._metrics.registry)

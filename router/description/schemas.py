@@ -128,6 +128,7 @@ SCHEMAS: dict[str, Schema] = {
             "now": {"type": "string", "format": "date-time"},
             **{name: {"type": "object"} for name in ("router", "discovery", "fleet", "queue", "totals", "rates_1m")},
             "jobs": {"type": "object", "description": "how many are in each state; while there are jobs here"},
+            "realtime": {"type": "object", "description": "live: sessions, max, their audio_s, and counts"},
             "workers": many({"type": "object"}),
             "events": many(record({"t": TEXT, "worker": TEXT, "event": TEXT, "detail": TEXT})),
         },

@@ -2,6 +2,7 @@
 Live transcription by OpenAI's realtime events over a WebSocket: text while somebody speaks. The life of a session:
 
     websocket   the handshake: key, seat, origin; then frames in, frames out, idle time, drain
+    seats       so many sessions at most, and what is told of them
     events      one frame -> one event of the caller's (append, commit, clear, update); our events -> frames
     config      what the caller wants, in the current shape of the API and in its beta shape
     pcm         24 kHz PCM or G.711 -> 16 kHz samples, as they come; ears has the threads that do it

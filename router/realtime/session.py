@@ -93,6 +93,11 @@ class Session:
         """Whether somebody began to speak and has not stopped."""
         return self._turn is not None
 
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio that came so far."""
+        return self._track.end / RATE
+
     async def open(self) -> None:
         """Greet the caller."""
         await self._listen()

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.registry import CollectorRegistry
 
 from fleet.errors import BadRequest, FleetError, Forbidden, NotFound, Unavailable
 from fleet.fields import parse_request
@@ -28,8 +28,10 @@ from router.keys import TENANT, Keys, offered_protocols
 from router.offer import Offer
 from router.realtime.config import Config
 from router.realtime.ears import Ears
+from router.realtime.seats import Seat, Seats
 from router.realtime.session import Fleet, Session, Transcribe
 from router.settings import RouterSettings
+from router.status import Status
 
 PROTOCOL = "realtime"
 FRAME_BYTES_MAX = 2 << 20  # half a minute of PCM in base64; a longer frame closes the connection with 1009
@@ -43,7 +45,7 @@ logger = logging.getLogger("router.realtime")
 
 
 class Realtime:
-    """The door. State: the sessions' waits for their next frame, by which they are told to leave."""
+    """The door. State: the seats, and the sessions' waits for their next frame, by which they are told to leave."""
 
     def __init__(self, settings: RouterSettings, intake: Intake, *, keys: Keys, floor: Floor, offer: Offer) -> None:
         self._settings = settings
@@ -54,25 +56,19 @@ class Realtime:
         self._ears = Ears()
         self._is_leaving = False
         self._patience: set[asyncio.Timeout] = set()
-        self.open_sessions = 0
+        self.seats = Seats(settings.realtime_sessions)
 
     def __repr__(self) -> str:
-        return f"<Realtime {self.open_sessions}/{self._settings.realtime_sessions} sessions>"
+        return f"<Realtime {self.seats}>"
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register it."""
         add(routes, "GET", "/v1/realtime", self.connect)
 
-    def add_series(self, registry: CollectorRegistry) -> None:
-        """Show on /metrics how many listen and how many may."""
-        sessions = Gauge("stt_router_realtime_sessions", "Live sessions.", registry=registry)
-        sessions.set_function(lambda: self.open_sessions)
-        limit = Gauge("stt_router_realtime_sessions_limit", "Live sessions that may be.", registry=registry)
-        limit.set(self._settings.realtime_sessions)
-
-    def told(self) -> dict[str, int]:
-        """What /lb-status shows of it."""
-        return {"sessions": self.open_sessions, "max": self._settings.realtime_sessions}
+    def show(self, status: Status, registry: CollectorRegistry) -> None:
+        """Tell of the sessions on /lb-status and /metrics."""
+        status.doors["realtime"] = self.seats.to_json
+        registry.register(self.seats)
 
     async def drain(self) -> None:
         """Take no more audio, give each session the text of what it has, and say goodbye; 10 s at most."""
@@ -80,7 +76,7 @@ class Realtime:
         for patience in self._patience:
             patience.reschedule(0)
         deadline = time.monotonic() + FINISH_S
-        while self.open_sessions and time.monotonic() < deadline:  # noqa: ASYNC110  a drain is rare
+        while len(self.seats) and time.monotonic() < deadline:  # noqa: ASYNC110  a drain is rare
             await asyncio.sleep(0.02)
 
     async def close(self, _: web.Application) -> None:
@@ -100,22 +96,22 @@ class Realtime:
         )
         if not socket.can_prepare(request):
             raise BadRequest("This address speaks WebSocket.")
-        with self._seat(request):
+        with self._seat(request) as seat:
             await socket.prepare(request)
             try:
                 async with asyncio.TaskGroup() as group:
                     session = self._session(request, socket, group)
                     await session.open()
-                    goodbye = await self._converse(socket, session)
+                    goodbye = await self._converse(socket, session, seat)
                     await session.finish()
                 await session.refuse(goodbye)
-                code = WSCloseCode.SERVICE_RESTART if self._is_leaving else WSCloseCode.OK
+                code = WSCloseCode.GOING_AWAY if self._is_leaving else WSCloseCode.OK
                 await socket.close(code=code, message=goodbye.code.encode())
             except* ConnectionResetError:
                 logger.debug("the caller hung up")
         return socket
 
-    async def _converse(self, socket: web.WebSocketResponse, session: Session) -> FleetError:
+    async def _converse(self, socket: web.WebSocketResponse, session: Session, seat: Seat) -> FleetError:
         """Hand frames to the session until it should end; gives the reason, or raises CallerGone."""
         idle_s = self._settings.realtime_idle_s
         while True:
@@ -128,6 +124,7 @@ class Realtime:
                 await session.finish()
             elif frame.type is WSMsgType.TEXT:
                 await session.take(frame.data)
+                seat.audio_s = session.heard_s
             elif frame.type is WSMsgType.BINARY:
                 await session.refuse(BadRequest("Messages are JSON text; audio goes into them as base64."))
             else:
@@ -197,8 +194,7 @@ class Realtime:
         if self._keys.is_open and not self._is_own_page(request):
             raise Forbidden("Pages of another origin may not listen here: name it in CORS_ORIGINS.")
         self._ears.check()
-        if self.open_sessions >= self._settings.realtime_sessions:
-            raise Unavailable("Every live session is taken. Please retry later.", retry_after_s=5)
+        self.seats.check()
 
     def _is_own_page(self, request: web.Request) -> bool:
         """Whether no page asks, or one of this router's: browsers let any page open a WebSocket to anywhere."""
@@ -212,16 +208,16 @@ class Realtime:
         parse_request(config.fields(), accepts_any_language=self._offer.is_scripted)
 
     @contextmanager
-    def _seat(self, request: web.Request) -> Iterator[None]:
+    def _seat(self, request: web.Request) -> Iterator[Seat]:
         """Count a session for as long as it lasts."""
         since = time.monotonic()
-        self.open_sessions += 1
-        try:
-            yield
-        finally:
-            self.open_sessions -= 1
-            lasted_s = round(time.monotonic() - since, 3)
-            logger.info("session over", extra={"lasted_s": lasted_s, "tenant": request[TENANT]})
+        with self.seats.take() as seat:
+            try:
+                yield seat
+            finally:
+                lasted_s, audio_s = round(time.monotonic() - since, 3), round(seat.audio_s, 3)
+                told = {"lasted_s": lasted_s, "audio_s": audio_s, "tenant": request[TENANT]}
+                logger.info("session over", extra=told)
 
 
 def refusal_of(reply: KeptReply) -> FleetError:

@@ -156,7 +156,7 @@ export class Realtime {
   }
 
   #closed(code) {
-    const isExplained = code === 1000 || code === 1012; // after an event that says why
+    const isExplained = code === 1000 || code === 1001; // after an event that says why
     if (this.#awaited) this.#awaited.reject(new Error(LOST));
     else if (!this.#isEnding && !isExplained) this.#on.onTrouble(LOST);
     this.#awaited = null;

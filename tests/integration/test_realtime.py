@@ -17,6 +17,7 @@ import pytest_asyncio
 import soundfile
 import soxr
 from openai import AsyncOpenAI
+from wyoming.client import AsyncTcpClient
 
 from tests.integration import processes
 
@@ -214,19 +215,31 @@ async def test_silence_that_is_not_sent_ends_a_turn_too(fleet):
 
 async def test_a_draining_router_gives_the_text_of_what_it_heard():
     """
-    SIGTERM in the middle of a turn: the turn ends, its text comes, then a goodbye; the router ends with 0.
+    SIGTERM in the middle of a turn: the turn ends, its text comes, then a goodbye; who only listens is told as well.
+
+    Neither that caller nor one of Wyoming who says nothing keeps the router from ending with 0.
     """
-    worker = processes.worker("spoken-digits")
-    router = processes.router([worker])
-    async with processes.up(worker, router) as client, client.ws_connect(f"{router.url}/v1/realtime") as socket:
+    worker, wyoming_port = processes.worker("spoken-digits"), processes.free_port()
+    router = processes.router([worker], "--wyoming-port", str(wyoming_port))
+    async with (
+        processes.up(worker, router) as client,
+        AsyncTcpClient("127.0.0.1", wyoming_port),
+        client.ws_connect(f"{router.url}/v1/realtime") as idle,
+        client.ws_connect(f"{router.url}/v1/realtime") as socket,
+    ):
         audio = base64.b64encode(pcm(spoken("digits-short-lucas.wav", silence_s=0))).decode()
         await socket.send_json({"type": "input_audio_buffer.append", "audio": audio})
         kinds = [(await socket.receive_json(timeout=20))["type"].rpartition(".")[2] for _ in range(2)]
         assert kinds == ["created", "speech_started"]
         router.send(signal.SIGTERM)
         async with asyncio.timeout(30):
-            events = [json.loads(message.data) async for message in socket]
-        assert events[-1]["error"]["code"] == "draining"
+            events, told = await asyncio.gather(all_of(socket), all_of(idle))
+        assert events[-1]["error"]["code"] == told[-1]["error"]["code"] == "draining"
         assert events[-2]["transcript"] == TEXTS["digits-short-lucas.wav"]
-        assert socket.close_code == aiohttp.WSCloseCode.SERVICE_RESTART
+        assert socket.close_code == idle.close_code == aiohttp.WSCloseCode.GOING_AWAY
         assert await router.exit_code() == 0
+
+
+async def all_of(socket: aiohttp.ClientWebSocketResponse) -> list[dict]:
+    """What is said up to the end of the connection."""
+    return [json.loads(message.data) async for message in socket]

@@ -23,7 +23,7 @@ from router.key_file import KeyFile
 from router.limits import Limits
 from router.settings import RouterSettings, SettingError
 from tests.integration.processes import free_port
-from tests.router.scripted import HoldGate, answers, dies, scripted_fleet, stamped, until
+from tests.router.scripted import HoldGate, answer, answers, dies, scripted_fleet, stamped, until
 
 LAYOUT = {"rate": 16_000, "width": 2, "channels": 1}
 SPEECH = b"\x01\x02" * 800
@@ -205,21 +205,21 @@ async def test_a_workers_refusal_is_passed_on():
 
 async def test_a_lost_worker_is_nobodys_concern():
     """
-    The utterance is run again on another worker.
+    The utterance is run again on another worker, which answers.
     """
+    lost = []
+
+    async def first_dies(worker, request):
+        if lost:
+            return await answer(worker, request)
+        lost.append(worker)
+        return await dies(worker, request)
+
     async with wyoming_fleet(2) as fleet, connect(fleet) as client:
-        fleet.workers[0].behaviour = fleet.workers[1].behaviour = dies
+        fleet.workers[0].behaviour = fleet.workers[1].behaviour = first_dies
         await say(client)
-        await until(lambda: sum(worker.requests for worker in fleet.workers))
-        for worker in fleet.workers:
-            worker.behaviour = HoldGate(release=_set())
-        assert (await hear(client, Transcript))[0].text in ("w0", "w1")
-
-
-def _set():
-    event = asyncio.Event()
-    event.set()
-    return event
+        text = (await hear(client, Transcript))[0].text
+        assert {text, lost[0].name} == {"w0", "w1"}
 
 
 @pytest.mark.parametrize("when", ["speaking", "waiting", "running"])
@@ -331,6 +331,23 @@ async def test_callers_may_count_under_a_key(tmp_path):
         async with connect(fleet) as third:
             await say(third)
             assert (await hear(third, Error))[0].code == "invalid_api_key"
+
+
+async def test_a_day_s_audio_is_a_key_s_too(tmp_path):
+    """
+    What was said by Wyoming is charged; the utterance that is over it is refused by name.
+    """
+    file = KeyFile.at(str(tmp_path / "keys"), None)
+    file.add("home", Limits(audio_s_per_day=1.0), now=datetime.now(UTC), expires_at=None)
+    async with wyoming_fleet(api_keys_file=str(file.path), wyoming_key="home") as fleet:
+        async with connect(fleet) as client:
+            await say(client)  # a twentieth of a second, and the worker reports a second
+            await hear(client, Transcript)
+        await until(fleet.is_clean)
+        async with connect(fleet) as client:
+            await say(client)
+            assert (await hear(client, Error))[0].code == "quota_exceeded"
+        assert fleet.workers[0].requests == 1
 
 
 async def test_a_key_that_is_not_there_is_a_mistake(tmp_path):

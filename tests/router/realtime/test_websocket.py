@@ -5,6 +5,7 @@ import json
 import logging
 from base64 import b64encode
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,9 +13,12 @@ import pytest
 
 from fleet.errors import BadRequest
 from router.door import KeptReply
+from router.keyring import Keyring
+from router.limits import Limits
 from router.realtime import websocket
 from router.realtime.websocket import FRAME_BYTES_MAX, refusal_of
-from tests.router.scripted import ScriptedFleet, answers, hangs, scripted_fleet, until
+from tests.router.deferred.jobs_fleet import made_keys
+from tests.router.scripted import HoldGate, ScriptedFleet, answers, hangs, scripted_fleet, until
 
 KEY = "sk-live"
 BY_HAND = {"type": "session.update", "session": {"audio": {"input": {"turn_detection": None}}}}
@@ -67,9 +71,19 @@ async def refusal(fleet: ScriptedFleet, path: str = "/v1/realtime", **options: A
     return caught.value.status
 
 
+def keyed(folder: Path, **limits: Any) -> tuple[dict[str, Any], str]:
+    """A key with limits, and the settings of a router that knows it."""
+    (key,) = made_keys(folder / "keys.json", Limits(**limits))
+    return {"api_keys_file": str(folder / "keys.json")}, key
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
 async def is_over(fleet: ScriptedFleet) -> None:
     """The router has noticed that nobody is there any more, and holds nothing."""
-    await until(lambda: not fleet.service.realtime.open_sessions and fleet.is_clean(), "the end of the session")
+    await until(lambda: not fleet.service.realtime.seats and fleet.is_clean(), "the end of the session")
 
 
 async def test_audio_goes_through_the_queue_like_any_upload():
@@ -82,18 +96,6 @@ async def test_audio_goes_through_the_queue_like_any_upload():
         assert fleet.workers[0].headers[0]["X-Request-Id"] == "mine-1"
         assert (await fleet.status())["totals"]["requests"] == 1
         await is_over(fleet)
-
-
-async def test_open_sessions_are_shown():
-    """On /lb-status and /metrics, with how many there may be."""
-    async with scripted_fleet(1, realtime_sessions=3) as fleet:
-        async with line(fleet) as caller:
-            await caller.hears("created")
-            assert (await fleet.status())["realtime"] == {"sessions": 1, "max": 3}
-            async with fleet.client.get(f"{fleet.url}/metrics") as answer:
-                assert "stt_router_realtime_sessions 1.0" in await answer.text()
-        await is_over(fleet)
-        assert (await fleet.status())["realtime"]["sessions"] == 0
 
 
 @pytest.mark.parametrize(
@@ -181,6 +183,77 @@ async def test_full_means_no_at_once():
         await is_over(fleet)
         async with line(fleet) as caller:
             await caller.hears("created")
+
+
+async def test_sessions_are_seen():
+    """On /lb-status and /metrics: how many there are and may be, and the audio they sent; who leaves is counted on."""
+    async with scripted_fleet(1, realtime_sessions=2) as fleet:
+        async with line(fleet) as caller, line(fleet):
+            await caller.says(BY_HAND, append(), append(), COMMIT)
+            await caller.hears("completed")
+            assert await refusal(fleet) == 503
+            live = (await fleet.status())["realtime"]
+            assert live == {
+                "sessions": 2,
+                "max": 2,
+                "audio_s": pytest.approx(2, abs=0.1),
+                "opened": 2,
+                "refused": 1,
+                "audio_s_total": live["audio_s"],
+            }
+        await is_over(fleet)
+        assert (await fleet.status())["realtime"] == live | {"sessions": 0, "audio_s": 0}
+        async with fleet.client.get(f"{fleet.url}/metrics") as response:
+            series = await response.text()
+        assert "stt_router_realtime_sessions 0.0" in series
+        assert 'stt_router_realtime_handshakes_total{outcome="refused"} 1.0' in series
+        assert "stt_router_realtime_audio_seconds_total 2.0" in series
+
+
+async def test_a_keys_limits_fail_an_item_and_not_the_session(tmp_path: Path):
+    """One at a time, two seconds of audio a day: what is over is told by its item, and the next may be spoken."""
+    settings, key = keyed(tmp_path, concurrency=1, audio_s_per_day=2.5)
+    async with scripted_fleet(2, **settings) as fleet, line(fleet, headers=bearer(key)) as caller:
+        gate = fleet.workers[0].behaviour = fleet.workers[1].behaviour = HoldGate()
+        await caller.says(BY_HAND, append(), COMMIT)
+        await gate.arrived.wait()
+        await caller.says(append(), COMMIT)
+        assert (await caller.hears("failed"))["error"]["code"] == "concurrency_limit"
+        gate.release.set()
+        await caller.hears("completed")
+        await until(fleet.is_clean)
+        await caller.says(append(), COMMIT)
+        await caller.hears("completed")
+        await until(fleet.is_clean)
+        await caller.says(append(), COMMIT)
+        assert (await caller.hears("failed"))["error"]["code"] == "quota_exceeded"
+        await caller.says({"type": "input_audio_buffer.clear"})
+        await caller.hears("cleared")
+
+
+async def test_a_revoked_key_gets_no_more_text_and_no_session(tmp_path: Path):
+    """Nor does one that is no key; the worker hears of neither."""
+    settings, key = keyed(tmp_path)
+    async with scripted_fleet(1, **settings) as fleet, line(fleet, headers=bearer(key)) as caller:
+        await caller.hears("created")
+        fleet.service.keys.replace(Keyring(b""))
+        await caller.says(BY_HAND, append(), COMMIT)
+        assert (await caller.hears("failed"))["error"]["code"] == "invalid_api_key"
+        assert await refusal(fleet, headers=bearer(key)) == 401
+        assert await refusal(fleet, protocols=["realtime", f"openai-insecure-api-key.{key}"]) == 401
+        assert fleet.workers[0].requests == 0
+
+
+async def test_a_turn_goes_past_deferred_work():
+    """Which waits for a slot that is not kept free for those who speak."""
+    async with scripted_fleet(1, realtime_reserved_slots=1) as fleet, asyncio.TaskGroup() as group:
+        deferred = group.create_task(fleet.transcribe(transcription_tier="deferred"))
+        await until(lambda: len(fleet.service.floor.queue) == 1)
+        async with line(fleet) as caller:
+            await caller.says(BY_HAND, append(), COMMIT)
+            await caller.hears("completed")
+        assert [one.tier for one in fleet.service.floor.queue] == ["deferred"]
+        deferred.cancel()
 
 
 async def test_hostile_frames_are_answered_and_the_session_goes_on():
@@ -279,16 +352,17 @@ async def test_drain_ends_sessions_and_opens_none(monkeypatch: pytest.MonkeyPatc
             group.create_task(fleet.service.realtime.drain())
             await caller.hears("completed")
             assert (await caller.hears("error"))["error"]["code"] == "draining"
-            assert await caller.closed() == aiohttp.WSCloseCode.SERVICE_RESTART
+            assert await caller.closed() == aiohttp.WSCloseCode.GOING_AWAY
         assert await refusal(fleet) == 503
     monkeypatch.setattr(websocket, "FINISH_S", 0.2)
-    async with scripted_fleet(1) as fleet, line(fleet) as caller:
+    impatient = aiohttp.ClientWSTimeout(ws_close=0.1)
+    async with scripted_fleet(1) as fleet, line(fleet, timeout=impatient) as caller:
         fleet.workers[0].behaviour = hangs
         await caller.says(BY_HAND, append(), COMMIT)
         await until(lambda: fleet.workers[0].running)
         async with asyncio.timeout(10):
             await fleet.service.realtime.drain()
-        assert fleet.service.realtime.open_sessions == 1
+        assert len(fleet.service.realtime.seats) == 1
 
 
 def test_an_answer_that_is_no_envelope_is_our_fault():
