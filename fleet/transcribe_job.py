@@ -77,6 +77,7 @@ async def wait(http: aiohttp.ClientSession, job_id: str, on_progress: Told) -> b
             is_away = isinstance(error, aiohttp.ClientError) or error.retry_after_s is not None
             if not is_away:
                 raise
+            on_progress(0.0, "no answer, asked again")
             if time.monotonic() > seen_at + AWAY_S:
                 message = f"the fleet does not answer; once it does: whisper-fleet transcribe --resume {job_id}"
                 raise remote.RemoteError(message) from error

@@ -161,9 +161,7 @@ class Runner:
 
     async def _write(self, record: Record, end: Verdict) -> bool:
         if isinstance(end, Later):
-            return await self._book.ask(
-                JobStore.postpone, record.id, record.token, after_s=end.after_s, strikes=end.strikes
-            )
+            return await self._book.ask(JobStore.postpone, record, end)
         return await self._book.ask(JobStore.finish, record.id, record.token, end)
 
 

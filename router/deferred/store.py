@@ -17,6 +17,7 @@ from fleet.errors import BadRequest, NotFound
 from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import Database, Transaction, storage_failed
 from router.deferred.record import JobError, JobState, NewJob, Record, Result, Tally, position
+from router.deferred.verdict import Later
 
 COLUMNS = ", ".join(field.name for field in fields(Record))
 UNNAMED_AUDIO_S = 3600  # audio without a job is left from an upload that was cut off: no upload takes as long
@@ -172,16 +173,23 @@ class JobStore:
         self._database.shelf.delete(job_id)
         return True
 
-    def postpone(self, job_id: str, token: int, *, after_s: float, strikes: int) -> bool:
-        """Back into the queue, not to be claimed before so long; false if the claim is lost."""
+    def postpone(self, record: Record, later: Later) -> bool:
+        """Back into the queue, not to be claimed before its time; false if the claim is lost."""
         with self._database.transaction() as run:
             held = run.change(
                 f"UPDATE fleet_jobs SET state = 'queued', due_at = :due, strikes = :strikes, progress = 0 WHERE {HELD}",
-                id=job_id,
-                token=token,
-                due=run.now_s + after_s,
-                strikes=strikes,
+                id=record.id,
+                token=record.token,
+                due=run.now_s + later.after_s,
+                strikes=later.strikes,
             )
+            if held and later.is_keys:
+                run.change(
+                    "UPDATE fleet_jobs SET due_at = :due WHERE id IN (SELECT j.id FROM fleet_jobs j WHERE"
+                    f" j.tenant = :tenant AND j.state = 'queued' AND j.due_at < :due{self._database.skip_locked})",
+                    tenant=record.tenant,
+                    due=run.now_s + later.after_s,
+                )
         return held == 1
 
     # for the keeper

@@ -17,6 +17,7 @@ from router.deferred.record import JobError, Result
 STRIKES_MAX = 10
 REJECTED_STRIKES = 4  # so that the third rejection is the last
 WAIT_MAX_S = 60
+QUOTA_WAIT_MAX_S = 600  # it is back within a day, sooner if the operator gives more
 NO_MODEL_WAIT_S = 10  # the model was there when the job came, so its worker is expected back
 BUSY_WAIT_MIN_S = 1
 
@@ -27,6 +28,7 @@ class Later:
 
     after_s: float
     strikes: int
+    is_keys: bool = False  # what stood in its way stands in the way of all its key's jobs: none of them before so long
 
 
 Verdict = Result | JobError | Later
@@ -38,7 +40,10 @@ def of_error(error: FleetError, strikes: int) -> Verdict:
     if error.retry_after_s == math.inf:  # a clip longer than its key's whole quota
         return JobError(error.status, envelope)
     if isinstance(error, Unavailable | RateLimited):
-        return Later(min(WAIT_MAX_S, max(BUSY_WAIT_MIN_S, error.retry_after_s or 0)), strikes)
+        is_quota = error.code == "quota_exceeded"  # a shorter clip may still fit into what is left of it
+        most_s = QUOTA_WAIT_MAX_S if is_quota else WAIT_MAX_S
+        after_s = min(most_s, max(BUSY_WAIT_MIN_S, error.retry_after_s or 0))
+        return Later(after_s, strikes, is_keys=isinstance(error, RateLimited) and not is_quota)
     if isinstance(error, NotFound):
         return Later(NO_MODEL_WAIT_S, strikes)
     if isinstance(error, BadRequest) and error.code != "audio_rejected":

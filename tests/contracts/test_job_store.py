@@ -16,6 +16,7 @@ from router.deferred.postgres import PostgresDatabase
 from router.deferred.record import JobError, JobState, NewJob, Result, Tally
 from router.deferred.sqlite import SqliteDatabase
 from router.deferred.store import JobStore
+from router.deferred.verdict import Later
 from tests.contracts.postgres import postgres
 
 TIMES = {"lease_s": 30.0, "ttl_s": 3600.0}
@@ -115,7 +116,7 @@ def test_who_lost_the_lease_writes_nothing(store: JobStore, database: Database):
     assert second.token > first.token
     assert not store.renew(job_id, first.token, 0.9)
     assert not store.finish(job_id, first.token, Result("text/plain", b"late"))
-    assert not store.postpone(job_id, first.token, after_s=0, strikes=3)
+    assert not store.postpone(first, Later(0, 3, is_keys=True))
     assert store.finish(job_id, second.token, ANSWER)
     assert not store.finish(job_id, first.token, Result("text/plain", b"later still"))
     assert store.result("t1", job_id)[1] == ANSWER
@@ -152,11 +153,26 @@ def test_cancel_at_each_stage(store: JobStore):
 def test_a_postponed_job_waits(store: JobStore, database: Database):
     """Not claimed before its time, and then with its strikes."""
     job_id = add(store)
-    assert store.postpone(job_id, store.claim(at_most=9).token, after_s=3600, strikes=2)
+    assert store.postpone(store.claim(at_most=9), Later(3600, 2))
     assert state(store, job_id) is JobState.QUEUED
     assert store.claim(at_most=9) is None
     end_leases(database)
     assert store.claim(at_most=9).strikes == 2
+
+
+def test_what_holds_a_key_back_holds_all_its_jobs(store: JobStore, database: Database):
+    """Those that wait; not what runs, and not another key's."""
+    _, waiting, running = add(store), add(store), add(store)
+    first, second, third = (store.claim(at_most=9) for _ in range(3))
+    assert store.postpone(second, Later(0, 0))
+    assert store.postpone(first, Later(3600, 0, is_keys=True))
+    other = add(store, tenant="t2")
+    assert store.claim(at_most=9).id == other
+    assert store.claim(at_most=9) is None
+    assert [state(store, job_id) for job_id in (waiting, running)] == [JobState.QUEUED, JobState.RUNNING]
+    assert store.renew(running, third.token, 0.5)
+    end_leases(database)
+    assert store.claim(at_most=9) is not None
 
 
 def test_at_most_so_many_run(store: JobStore):

@@ -180,7 +180,8 @@ async def test_the_status_tells_of_jobs(tmp_path, monkeypatch):
         assert told["oldest_s"] < 20
         assert told["kept_bytes"] > 10
         _, page = await fleet.call("GET", "/lb-status", headers={"Accept": "text/html"})
-        assert "<dt>Jobs</dt><dd><b>1 + 1</b>" in page
+        assert "<dt>Jobs</dt><dd><b>1</b>" in page
+        assert "; 1 running" in page
         _, series = await fleet.call("GET", "/metrics")
         for line in (
             'fleet_jobs{state="queued"} 1.0',

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from router.deferred import verdict
 from router.deferred.store import JobStore
-from tests.router.deferred.jobs_fleet import jobs_fleet
+from router.limits import UNLIMITED, Limits
+from tests.router.deferred.jobs_fleet import jobs_fleet, made_keys
 from tests.router.scripted import HoldGate, answer, answers, dies, says_busy, stamped, until
 
 
@@ -44,6 +45,30 @@ async def test_jobs_leave_a_slot_to_live_requests(tmp_path):
         assert sum(worker.running for worker in fleet.fleet.workers) == 1
         assert len(fleet.fleet.service.floor.queue) == 0  # they wait in the store, and count as nobody's work ahead
         gates[busy].release.set()
+
+
+async def test_a_key_at_its_limit_is_left_alone(tmp_path):
+    """While one of its jobs runs, the others are not claimed in vain one after the other; another key's go ahead."""
+    limited, free = made_keys(tmp_path / "keys.json", Limits(concurrency=1), UNLIMITED)
+    async with jobs_fleet(tmp_path, 4, api_keys_file=str(tmp_path / "keys.json")) as fleet:
+        gate = HoldGate()
+        for worker in fleet.fleet.workers:
+            worker.behaviour = gate
+        jobs = [await fleet.submit(b"RIFF%d" % number, key=limited) for number in range(40)]
+        await gate.arrived.wait()
+        other = await fleet.submit(key=free)
+        await until(lambda: sum(worker.running for worker in fleet.fleet.workers) == 2, "both keys")
+        claims, began = [], time.monotonic()
+        for _ in range(2):
+            await asyncio.sleep(1)
+            _, page = await fleet.call("GET", "/v1/jobs?limit=100", key=limited)
+            claims.append(sum(record["attempts"] for record in page["data"]))
+        assert claims[1] - claims[0] < 4 * (time.monotonic() - began)
+        gate.release.set()
+        for job_id, key in ((jobs[0], limited), (other, free)):
+            assert (await fleet.ended(job_id, key=key))["status"] == "succeeded"
+        for job_id in jobs:
+            await fleet.call("DELETE", f"/v1/jobs/{job_id}", key=limited)
 
 
 async def test_poison_ends(tmp_path, monkeypatch):

@@ -41,7 +41,22 @@ def test_what_no_wait_can_mend_fails_at_once():
     """A clip longer than its key's whole quota fits on no day; one that fits tomorrow waits."""
     never = of_error(RateLimited("m", code="quota_exceeded", retry_after_s=math.inf), 0)
     assert (never.status, never.envelope["code"]) == (429, "quota_exceeded")
-    assert of_error(RateLimited("m", code="quota_exceeded", retry_after_s=80_000), 0) == Later(60, 0)
+    assert of_error(RateLimited("m", code="quota_exceeded", retry_after_s=80_000), 0) == Later(600, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_keys"),
+    [
+        (RateLimited(code="concurrency_limit", retry_after_s=1), True),
+        (RateLimited(code="rate_limit_exceeded", retry_after_s=9), True),
+        (RateLimited(code="quota_exceeded", retry_after_s=9), False),
+        (Unavailable(retry_after_s=9), False),
+    ],
+    ids=lambda one: getattr(one, "code", ""),
+)
+def test_what_stops_all_of_a_keys_jobs(error, is_keys):
+    """A limit of requests does; what is left of a quota may be enough for a shorter clip."""
+    assert of_error(error, 2) == Later(error.retry_after_s, 2, is_keys)
 
 
 def test_the_callers_own_mistakes_fail_at_once():
