@@ -20,7 +20,7 @@ from fleet.form import is_text
 from fleet.wire import Tier
 
 BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-NUMBER = re.compile(r"\d{1,9}(\.\d{1,12})?([eE]-?\d{1,2})?", re.ASCII)
+NUMBER = re.compile(r"\d{1,9}(\.\d{1,20})?([eE]-?\d{1,3})?", re.ASCII)  # 0.1 + 0.2 has 17 decimals
 LISTS = frozenset(
     ["timestamp_granularities", "include", "keywords", "languages", "known_speaker_names", "known_speaker_references"]
 )
@@ -179,8 +179,8 @@ class _Values:
         """Items however they were spelled: repeated, comma-separated or as a JSON array."""
         items: list[str] = []
         for value in self._lists.get(name, ()):
-            if value.lstrip().startswith("["):
-                items += _json_array(value, name)
+            if (array := _json_array(value, name)) is not None:
+                items += array
             elif name == "known_speaker_references":
                 items.append(value)
             else:
@@ -202,12 +202,7 @@ class _Values:
             ) from error
 
     def boolean(self, name: str) -> bool | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        if value.lower() not in BOOLEANS:
-            raise BadRequest(f"'{name}' must be true or false.", param=name)
-        return BOOLEANS[value.lower()]
+        return boolean(self._scalars.get(name, ""), name)
 
     def number(self, name: str) -> float | None:
         if name not in self._scalars:
@@ -215,8 +210,7 @@ class _Values:
         return _number(self._scalars[name], name)
 
     def integer(self, name: str) -> int | None:
-        value = self.number(name)
-        return None if value is None else round(value)
+        return _whole(self.number(name), name)
 
     def language(self, name: str, *, accepts_any: bool) -> str | None:
         return _language(self._scalars.get(name, ""), name, accepts_any=accepts_any)
@@ -238,11 +232,11 @@ class _Values:
         max_speech_s = self.number("max_speech_duration_s")
         min_silence_ms = self.integer("min_silence_duration_ms")
         if min_silence_ms is None:
-            min_silence_ms = _rounded(_key(strategy, "silence_duration_ms"))
+            min_silence_ms = _whole_key(strategy, "silence_duration_ms")
         return Vad(
             is_on=True if strategy is not None else self.boolean("vad_filter"),
             threshold=_key(strategy, "threshold"),
-            speech_pad_ms=_rounded(_key(strategy, "prefix_padding_ms")),
+            speech_pad_ms=_whole_key(strategy, "prefix_padding_ms"),
             min_silence_ms=min_silence_ms,
             max_speech_s=max_speech_s,
         )
@@ -263,6 +257,14 @@ class _Values:
         return keys
 
 
+def boolean(value: str, name: str) -> bool | None:
+    """In any of the usual spellings; nothing says nothing. Raises BadRequest that names the field."""
+    value = value.strip().lower()
+    if value and value not in BOOLEANS:
+        raise BadRequest(f"'{name}' must be true or false.", param=name)
+    return BOOLEANS.get(value)
+
+
 def _number(value: str, name: str) -> float:
     least, most = BOUNDS[name]
     # one spelling: no sign, space, underscore or foreign digit, and neither infinity nor nan
@@ -277,8 +279,14 @@ def _key(keys: dict[str, str] | None, name: str) -> float | None:
     return _number(keys[name], f"chunking_strategy.{name}")
 
 
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)
+def _whole_key(keys: dict[str, str] | None, name: str) -> int | None:
+    return _whole(_key(keys, name), f"chunking_strategy.{name}")
+
+
+def _whole(value: float | None, name: str) -> int | None:
+    if value is not None and value != int(value):
+        raise BadRequest(f"'{name}' must be a whole number.", param=name)
+    return None if value is None else int(value)
 
 
 def _language(tag: str, name: str, *, accepts_any: bool) -> str | None:
@@ -291,11 +299,14 @@ def _language(tag: str, name: str, *, accepts_any: bool) -> str | None:
         raise BadRequest(message, param=name) from error
 
 
-def _json_array(value: str, name: str) -> list[str]:
+def _json_array(value: str, name: str) -> list[str] | None:
+    """The items; None for what only begins like an array, such as the keyword [sic]."""
+    if not value.lstrip().startswith("["):
+        return None
     try:
         items = [str(item) for item in json.loads(value)]
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"'{name}[]' is not a valid JSON array.", param=f"{name}[]") from error
+    except (ValueError, RecursionError):
+        return None
     if not all(map(is_text, items)):
         raise BadRequest(f"'{name}[]' must be a list of texts.", param=f"{name}[]")
     return items

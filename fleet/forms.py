@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fleet.errors import BadRequest
+from fleet.fields import boolean
 
 Fields = list[tuple[str, str]]
 
@@ -36,7 +37,7 @@ def asr_fields(_fields: Iterable[tuple[str, str]], query: Mapping[str, str]) -> 
     if query.get("output", "txt") not in ASR_OUTPUTS:
         raise BadRequest(f"'output' must be one of {', '.join(ASR_OUTPUTS)}.", param="output")
     fields = [(ours, query[theirs]) for theirs, ours in ASR_NAMES.items() if query.get(theirs)]
-    if query.get("word_timestamps", "").lower() in ("true", "1", "yes", "on"):
+    if boolean(query.get("word_timestamps", ""), "word_timestamps"):
         fields += [("timestamp_granularities", "word"), ("timestamp_granularities", "segment")]
     return [*fields, ("response_format", "verbose_json")]
 

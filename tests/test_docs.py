@@ -15,6 +15,7 @@ FOREIGN = {
     "CUDA_VISIBLE_DEVICES",
     "ENGINE",
     "FUZZ_CASES",
+    "OPENAPI_CASES",
     "PR_SET_PDEATHSIG",
     "S16_LE",
     "SIM_SEEDS",

@@ -142,6 +142,6 @@ def _parameters() -> dict[str, Any]:
         return {"name": name, "in": "header", "schema": schema, "description": about}
 
     return {
-        "RequestId": header(wire.REQUEST_ID, {"type": "string", "maxLength": 128}, "Comes back, and is on log lines."),
+        "RequestId": header(wire.REQUEST_ID, TEXT, "Comes back, and is on log lines; replaced if it is odd or long."),
         "Timeout": header("X-Request-Timeout", {"type": "number"}, "Seconds that the caller will wait; 600 if unsaid."),
     }

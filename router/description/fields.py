@@ -46,6 +46,7 @@ def _server_vad() -> Schema:
 FILE: Schema = {
     "type": "string",
     "format": "binary",
+    "minLength": 1,
     "description": "The clip: flac, mp3, mp4, mpeg, mpga, m4a, ogg, opus, wav, webm and more; told by its bytes.",
 }
 
@@ -83,7 +84,7 @@ FIELDS: dict[str, Schema] = {
     "task": _text("`translate` is the same as the translations route.", enum=["transcribe", "translate"]),
     "transcription_tier": _text(
         "`deferred` leaves slots that are kept for others free; also as header X-Transcription-Tier.",
-        enum=[*Tier],
+        examples=[*Tier],
         default="realtime",
     ),
     "user": _text("Taken and ignored."),
@@ -99,5 +100,6 @@ def form(*, file_names: tuple[str, ...] = ("file",), names: tuple[str, ...] = tu
     return {
         "type": "object",
         "required": [file_names[0]],
+        "propertyNames": {"minLength": 1},
         "properties": {file_names[0]: file, **{name: FIELDS[name] for name in names}},
     }

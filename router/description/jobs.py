@@ -8,6 +8,7 @@ from router.description.schemas import COUNT, FLAG, OPTIONAL_TEXT, TEXT, Schema,
 
 OPTIONAL_COUNT: Schema = {"type": ["integer", "null"]}
 
+JOB_ID: Schema = {**TEXT, "pattern": "^[0-9a-f]{32}$"}
 JOB_FORM = form(names=tuple(name for name in FIELDS if name not in ("stream", "progress")))
 JOB_FORM["properties"]["callback_url"] = {**TEXT, "description": "told when the job ends; its host must be allowed"}
 
@@ -29,7 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/jobs",
         "Jobs",
         "The key's own jobs, newest first",
-        query={"limit": {**COUNT, "minimum": 1, "maximum": 100, "default": 20}, "after": TEXT},
+        query={"limit": {**COUNT, "minimum": 1, "maximum": 100, "default": 20}, "after": JOB_ID},
         answers={200: Answer("A page of them.", {JSON: ref("JobList")})},
         errors=(400, 503),
     ),
@@ -48,7 +49,9 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/jobs/{id}",
         "Jobs",
         "Cancel a job, or delete one that is over",
-        answers={200: Answer("The cancelled job, or that it is gone.", {JSON: {"type": "object"}})},
+        answers={
+            200: Answer("The cancelled job, or that it is gone.", {JSON: {"anyOf": [ref("Job"), ref("Deleted")]}})
+        },
         errors=(503,),
     ),
     Operation(

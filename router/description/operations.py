@@ -58,8 +58,8 @@ class Operation:
 
 STREAM: Schema = {
     "type": "string",
-    "description": "Lines of `data: ` with a DeltaEvent, a DoneEvent or an Error as JSON; comments keep the line open.",
-    "x-events": [ref("DeltaEvent"), ref("DoneEvent"), ref("Error")],
+    "description": "Lines of `data: ` with one of the events or an Error as JSON; comments keep the line open.",
+    "x-events": [ref(name) for name in ("DeltaEvent", "DoneEvent", "ProgressEvent", "WholeEvent", "Error")],
 }
 TRANSCRIPT = Answer(
     "The transcript, in the form that `response_format` and `stream` asked for.",
@@ -86,7 +86,7 @@ BATCH: Schema = {
 def several(one: Schema) -> Schema:
     """A form whose file part may stand more than once."""
     file = one["properties"]["file"]
-    return {**one, "properties": {**one["properties"], "file": {"type": "array", "items": file}}}
+    return {**one, "properties": {**one["properties"], "file": {"type": "array", "items": file, "minItems": 1}}}
 
 
 def _upload(name: str, path: str, summary: str, body: Schema, answer: Answer, **more: Any) -> Operation:
@@ -164,7 +164,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "initial_prompt": FIELDS["prompt"],
             "word_timestamps": FLAG,
             "vad_filter": FIELDS["vad_filter"],
-            "encode": {**FLAG, "description": "taken and ignored"},
+            "encode": {"description": "taken and ignored"},
         },
     ),
     Operation(
@@ -203,8 +203,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/models/{id}",
         "Models",
         "Always 405: models cannot be deleted",
-        about="It is there because OpenAI's clients have it; the scripted engine of test fleets plays along.",
-        answers={405: Answer("Nobody may.", {JSON: ref("Error")})},
+        about="It is there because OpenAI's clients have it.",
+        answers={
+            200: Answer("The scripted engine of test fleets plays along.", {JSON: ref("Deleted")}),
+            405: Answer("Nobody may.", {JSON: ref("Error")}),
+        },
     ),
     _page("playground", "/", "The playground: upload or record", {HTML: TEXT}),
     _page("docs", "/docs", "This description, for people", {HTML: TEXT}),

@@ -87,6 +87,14 @@ SCHEMAS: dict[str, Schema] = {
         "The last event of a stream that went well.",
         optional=("logprobs",),
     ),
+    "ProgressEvent": record(
+        {"type": {"const": "transcript.progress"}, "progress": {"type": "number", "minimum": 0, "maximum": 1}},
+        "With `progress`: how much of the clip is transcribed.",
+    ),
+    "WholeEvent": record(
+        {"type": {"const": "transcript.whole"}, "content_type": TEXT, "body": TEXT},
+        "With `progress`, at the end: the answer in the form that was asked for.",
+    ),
     "PlainTranscription": record(
         {
             "transcript": TEXT,
@@ -153,6 +161,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Cleared": record({"cleared": {**FLAG, "description": "false while the cache is off"}}),
     "WorkerUrl": record({"url": {"type": "string", "examples": ["http://gpu-3:8000"]}}),
+    "Deleted": record({"id": TEXT, "object": TEXT, "deleted": {"const": True}}),
     "WorkerState": record(
         {"id": TEXT, "url": TEXT, "state": TEXT, "in_flight": COUNT}, optional=("id", "url", "in_flight")
     ),

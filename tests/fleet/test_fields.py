@@ -84,13 +84,28 @@ def test_neither_true_nor_false():
     assert refused(("stream", "maybe")).param == "stream"
 
 
-@pytest.mark.parametrize("value", ["1.01", "-0.1", "nan", "inf", "abc", "1_0", " 1", "", "1e400", "\u0661"])
+@pytest.mark.parametrize("value", ["1.01", "-0.1", "nan", "inf", "abc", "1_0", " 1", "", "1e400", "1e999", "\u0661"])
 def test_temperature_out_of_range(value):
     """Always 400 on the field, never a crash and never a silent default."""
     assert refused(("temperature", value)).param == "temperature"
 
 
-@pytest.mark.parametrize(("value", "number"), [("0", 0), ("1", 1), ("0.5", 0.5), ("2e-1", 0.2)])
+@pytest.mark.parametrize(("value", "number"), [("5", 5), ("5.0", 5), ("0.5e1", 5)])
+def test_whole_numbers(value, number):
+    """However they are spelled."""
+    assert parse(("beam_size", value)).beam_size == number
+
+
+@pytest.mark.parametrize("name", ["beam_size", "min_silence_duration_ms"])
+def test_fractions_where_whole_numbers_are_wanted(name):
+    """Not rounded: who sends one means something else."""
+    assert refused((name, "2.5")).param == name
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("0", 0), ("1", 1), ("0.5", 0.5), ("2e-1", 0.2), (str(0.1 + 0.2), 0.1 + 0.2), ("5e-324", 5e-324)],
+)
 def test_temperature(value, number):
     """Plain and scientific notation."""
     assert parse(("temperature", value)).temperature == number
@@ -155,6 +170,7 @@ def test_field_sent_twice():
 def test_keywords_become_hotwords():
     """Both names of the same wish add up."""
     assert parse(("keywords[]", "Ada"), ("keywords[]", "Grace"), ("hotwords", "Linus")).hotwords == "Ada, Grace, Linus"
+    assert parse(("keywords[]", '["Ada", "Grace"]'), ("keywords[]", "[sic]")).hotwords == "Ada, Grace, [sic]"
 
 
 def test_streams_only_where_there_is_something_to_stream():

@@ -10,7 +10,7 @@ from tests.router.scripted import ScriptedFleet, scripted_fleet
 WRONG = [
     *(("P-01", "temperature", value) for value in ("1e309", "inf", "nan", "-1", "1.0001", "abc", "0x1", "9" * 400)),
     *(("P-02", "language", value) for value in ("zz", "en\0", "../en", "canary" * 100_000)),
-    *(("P-10", "temperature", value) for value in ("0_1", "\u0661")),
+    *(("P-10", "temperature", value) for value in ("0_1", "\u0661", " 0", "+0")),
     *(("P-10", "beam_size", value) for value in ("1_0", "\u0662", "99", "-1", "1e3")),
     ("P-06", "timestamp_granularities[]", "canary"),
     ("P-09", "stream", "canary"),

@@ -116,6 +116,36 @@ async def test_k01_wrong_keys_all_look_the_same(fleet: ScriptedFleet, header: by
     assert b"canary" not in head + body
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/%61udio/transcriptions",
+        "/v1/audio%2Ftranscriptions",
+        "/health/..%2fv1/models",
+        "/health/../v1/models",
+        "/v1/models;x",
+        "/v1/models/",
+        "//v1/models",
+        "/./v1/models",
+        "/static/../v1/models",
+        "/static/..%2f..%2fkeys.py",
+        "http://x/v1/models",
+        "*",
+    ],
+)
+async def test_h11_no_spelling_of_a_path_gets_around_the_key(fleet: ScriptedFleet, target: str):
+    """Encoded, absolute, with dots: what matches a closed route needs the key, the rest is not there."""
+    for method in ("GET", "POST", "HEAD", "OPTIONS", "get"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(fleet.url.rpartition(":")[2]))
+        writer.write(
+            f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        assert int(answer.split()[1]) in (400, 401, 404, 405)
+
+
 async def test_k04_neither_keys_nor_speech_are_logged(fleet: ScriptedFleet, caplog: pytest.LogCaptureFixture):
     """At the most talkative level, for answers and for refusals; `w0` is what the worker hears in every clip."""
     caplog.set_level(logging.DEBUG)

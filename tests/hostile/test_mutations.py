@@ -1,17 +1,25 @@
 """Mutated media, row A-33: flips, cuts and splices of good files are decoded or refused, and nothing else happens."""
 
+import asyncio
 import io
 import logging
 import os
 import random
+from collections import Counter
+
+import aiohttp
+import pytest
 
 from fleet.errors import BadAudio
 from tests.hostile import files
+from tests.integration.processes import ask, router, up, worker
+from tests.router.scripted import form
 from tests.worker import clips as make
 from worker.clip import AudioLimits
 from worker.sandbox import Sandbox
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
+UPLOADS, SENDERS = int(os.environ.get("FUZZ_CASES", "60")), 4  # that go all the way, through a router
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 SHORT = make.wav(make.tone(0.5))
 CODES = {
@@ -88,4 +96,31 @@ def test_a33_mutated_files_are_decoded_or_refused():
         sandbox.close()
     logging.getLogger(__name__).info("%d cases, seed %d: %s, %d died", CASES, SEED, outcomes, sandbox.deaths)
     assert sandbox.deaths <= CASES / 100
+    assert len(outcomes) >= 3
+
+
+@pytest.mark.real
+async def test_a33_mutated_uploads_are_answered_with_200_or_400():
+    """Through a router to the embedded model, four at a time; router and worker are the same processes afterwards."""
+    rng, base, outcomes = random.Random(SEED), seeds(), Counter[str]()
+    digits = worker("spoken-digits", "--cpu-threads", "1")
+    front = router([digits])
+
+    async def sender(client: aiohttp.ClientSession) -> None:
+        for _ in range(UPLOADS // SENDERS):
+            data = mutated(rng.choice(base), rng.choice(base), rng)
+            async with client.post(f"{front.url}/v1/audio/transcriptions", data=form(data)) as response:
+                answer = await response.json()
+                assert response.status in (200, 400), answer
+            code = "ok" if response.status == 200 else answer["error"]["code"]
+            assert code in CODES | {"ok"}
+            outcomes[code] += 1
+
+    async with up(digits, front) as client:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(sender(client))
+        status, _ = await ask(client, front.url, base[1])
+        assert (status, digits.process.poll(), front.process.poll()) == (200, None, None)
+    logging.getLogger(__name__).info("%d uploads, seed %d: %s", outcomes.total(), SEED, dict(outcomes))
     assert len(outcomes) >= 3
