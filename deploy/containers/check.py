@@ -218,7 +218,7 @@ async def redis() -> None:
 async def doors() -> None:
     """What else than HTTP requests comes in: Wyoming by its overlay, live audio with what the image has of it."""
     port = free_port()
-    stack = Stack("wyoming", MODEL="fake:0.1", WYOMING_PORT=str(port))
+    stack = Stack("wyoming", MODEL="fake:0.1", WYOMING_PORT=str(port), ALLOW_OPEN="true")
     async with stack.running(workers=1), aiohttp.ClientSession() as session:
         claim("wyoming: the port answers", await look.speaks_wyoming(port))
         async with session.ws_connect(f"{stack.url}/v1/realtime?intent=transcription") as line:
