@@ -210,6 +210,8 @@ class Status:
         }
 
     def _why(self, worker: Worker, now: float) -> str | None:
+        if worker.health in (Health.SILENT, Health.REFUSED):
+            return WHY[worker.health]
         circuit = worker.circuit(now)
         if circuit is not Circuit.CLOSED:
             return f"{circuit.replace('_', '-')} after: {worker.ejection.last_error}"

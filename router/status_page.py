@@ -190,7 +190,6 @@ def _worker(worker: dict[str, Any]) -> Markup:
     shape, tone = SIGNS.get(state, ("○", "busy"))
     about = ", ".join(str(worker[name]) for name in ("model", "device", "compute_type") if worker[name])
     why = element("small", worker["why"]) if worker["why"] else None
-    errors = f"{worker['ok']} ok, {worker['err']} failed"
     cells = (
         (element("b", worker["id"]), element("small", about)),
         (element("span", f"{shape} {state}", class_=f"state {tone}"), why),
@@ -198,10 +197,12 @@ def _worker(worker: dict[str, Any]) -> Markup:
         (_in_flight(worker),),
         (f"{worker['rtf']:.2g}",),
         (f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")),
-        (errors, element("small", f"{worker['cancel']} hung up")),
+        (f"{worker['ok']} ok", element("small", f"{worker['err']} failed, {worker['cancel']} hung up")),
         (
             breaker["state"].replace("_", " "),
-            element("small", breaker["last_error"] or _opened(breaker["opened"])),
+            element(
+                "small", f"failed: {breaker['last_error']}" if breaker["last_error"] else _opened(breaker["opened"])
+            ),
         ),
         (_probe(worker["probe"]),),
         (_verbs(worker),),

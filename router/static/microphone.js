@@ -4,9 +4,10 @@ import { Realtime } from "./realtime.js";
 import { Recorder } from "./recorder.js";
 
 /**
- * `controls` are the buttons record, live and commit, and the meter level. `on` is asked for the language() and hears
- * what becomes of it: onClip(file) of a recording; of live audio onBegin(), onTurns(turns) each time one changes,
- * onWait() when only text is still to come, and onEnd(file, seconds, turns); onTrouble(message) whenever.
+ * `controls` are the buttons record, live and commit, the meter level, and the panel to show while it is open. `on` is
+ * asked for the language() and hears what becomes of it: onClip(file) of a recording; of live audio onBegin(),
+ * onTurns(turns) each time one changes, onWait() when only text is still to come, and onEnd(file, seconds, turns);
+ * onTrouble(message, status) whenever.
  */
 export class Microphone {
   #controls;
@@ -88,7 +89,7 @@ export class Microphone {
     await recorder.start();
     this.#recorder = recorder;
     this.#button.disabled = false;
-    this.#controls.level.hidden = false;
+    this.#controls.panel.hidden = false;
     this.#controls.level.value = 0;
   }
 
@@ -96,7 +97,7 @@ export class Microphone {
     const recorder = this.#recorder;
     this.#recorder = null;
     this.#button.disabled = true;
-    this.#controls.level.hidden = true;
+    this.#controls.panel.hidden = true;
     return { file: await recorder.stop(), seconds: recorder.seconds };
   }
 

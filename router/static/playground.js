@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
 const player = new Player({ audio: $("player"), canvas: $("wave"), list: $("segments") });
 const state = { file: null, answer: null, running: null, isLive: false };
 const microphone = new Microphone(
-  { record: $("record"), live: $("live"), commit: $("commit"), level: $("level") },
+  { record: $("record"), live: $("live"), commit: $("commit"), level: $("level"), panel: $("listening") },
   {
     language: () => $("language").value.trim(),
     onClip: run,

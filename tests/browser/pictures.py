@@ -26,6 +26,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
 LOOKS = {"": (DESKTOP, "light"), "-dark": (DESKTOP, "dark"), "-phone": (PHONE, "light")}
 COLOURS = 96  # enough for flat pages; a third of the size
 NAMES = ("desk-1", "desk-2", "desk-3", "rack-1", "rack-2", "rack-3")
+TALLEST = 2250  # pixels
 KEY = "s3cret"
 CLIENTS, MINUTES = 9, (4, 10, 20)
 BUSY_S, AFTER_S = 60, 10
@@ -43,7 +44,7 @@ async def main(folder: Path) -> None:
 
 async def take_playground(browser: Browser, folder: Path) -> None:
     """A clip that plays, by three looks; and somebody who speaks."""
-    worker = processes.worker("spoken-digits")
+    worker = processes.worker("spoken-digits", "--cpu-threads", "1")
     router = processes.router([worker])
     async with processes.up(worker, router):
         for look in LOOKS:
@@ -73,7 +74,7 @@ async def take_live(browser: Browser, url: str, path: Path) -> bool:
 
 async def take_status(browser: Browser, folder: Path) -> None:
     """A busy fleet that has lost a worker while another one drains."""
-    workers = [processes.worker("spoken-digits", "--worker-id", name) for name in NAMES]
+    workers = [processes.worker("spoken-digits", "--worker-id", name, "--cpu-threads", "1") for name in NAMES]
     router = processes.router(workers, "--admin-key", KEY)
     async with processes.up(*workers, router) as client, asyncio.TaskGroup() as group:
         asking = [group.create_task(keep_asking(client, router.url, number)) for number in range(CLIENTS)]
@@ -117,8 +118,9 @@ async def opened(browser: Browser, url: str, look: str) -> Page:
 
 
 async def take(page: Page, path: Path) -> None:
-    """The whole page, however long; the window is closed."""
+    """The whole page, or as much as a reader looks at; the window is closed."""
     picture = Image.open(io.BytesIO(await page.screenshot(full_page=True)))
+    picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
     picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     await page.close()
 
