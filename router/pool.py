@@ -122,7 +122,7 @@ class Pool:
     def failed(self, worker: Worker, now: float, error: str) -> None:
         """A request failed by the worker's fault."""
         if worker.ejection.fail(now, error, self._rng):
-            self._note(now, worker, "ejected", error)
+            self._note(now, worker, "ejected", f"last failure: {error}")
 
     def was_busy(self, worker: Worker, now: float) -> None:
         """It had no slot after all: leave it a moment, unless its next report says that it has."""

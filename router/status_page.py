@@ -197,7 +197,7 @@ def _worker(worker: dict[str, Any]) -> Markup:
         (_in_flight(worker),),
         (f"{worker['rtf']:.2g}",),
         (f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")),
-        (f"{worker['ok']} ok", element("small", f"{worker['err']} failed, {worker['cancel']} hung up")),
+        (f"{worker['ok']} ok", element("small", _others(worker))),
         (
             breaker["state"].replace("_", " "),
             element(
@@ -210,6 +210,11 @@ def _worker(worker: dict[str, Any]) -> Markup:
     labelled = zip(COLUMNS, cells, strict=True)
     row = (element("td", *cell, data_label=column or None) for column, cell in labelled)
     return element("tr", *row, data_worker=worker["id"], data_state=state, class_=tone)
+
+
+def _others(worker: dict[str, Any]) -> str:
+    gone = f", {worker['cancel']} hung up" if worker["cancel"] else ""
+    return f"{worker['err']} failed{gone}"
 
 
 def _opened(times: int) -> str:

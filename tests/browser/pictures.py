@@ -24,7 +24,7 @@ from tests.integration import processes
 DOCS = Path(__file__).parents[2] / "docs"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
 LOOKS = {"": (DESKTOP, "light"), "-dark": (DESKTOP, "dark"), "-phone": (PHONE, "light")}
-COLOURS = 96  # enough for flat pages; a third of the size
+COLOURS = 256  # enough for flat pages; a third of the size
 NAMES = ("desk-1", "desk-2", "desk-3", "rack-1", "rack-2", "rack-3")
 TALLEST = 2250  # pixels
 KEY = "s3cret"

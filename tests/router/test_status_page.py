@@ -27,7 +27,7 @@ async def test_the_page_says_what_the_document_says():
     assert "<h1>Load Balancer Status</h1>" in page
     assert page.count("● ready") == 2
     assert '<tr data-worker="w0" data-state="ready"' in page
-    assert "1 ok<small>0 failed, 0 hung up</small>" in page
+    assert "1 ok<small>0 failed</small>" in page
     assert "<b>2/2</b>" in page
     assert "joined" in page
 
