@@ -23,6 +23,7 @@ from bench.bars import QUICK_SLACK, Bar
 from bench.ceiling import ceiling, scaling
 from bench.clips import NoSamples
 from bench.crowd import crowd
+from bench.live import live
 from bench.load import Refused
 from bench.order import order
 from bench.overhead import memory, overhead
@@ -51,6 +52,7 @@ class Step:
 STEPS = {
     "overhead": Step(overhead, 5, 5),
     "crowd": Step(crowd, 1, 1),
+    "live": Step(live, 0, 1),
     "batching": Step(batching, 4, 4),
     "context": Step(context, 2, 6),
     "ceiling": Step(ceiling, 3, 9),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fleet.settings import setting
 
-MEASURES = ("overhead", "crowd", "batching", "context", "ceiling", "scaling", "memory", "order")
+MEASURES = ("overhead", "crowd", "live", "batching", "context", "ceiling", "scaling", "memory", "order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
