@@ -3,8 +3,13 @@
 import asyncio
 import json
 import math
+import sys
+from asyncio.subprocess import PIPE
 
+import numpy as np
 import pytest
+import soundfile
+import soxr
 from aiohttp import web
 from playwright.async_api import Page, expect
 
@@ -54,6 +59,29 @@ def one_word_more_each_time():
         return web.json_response({"text": " ".join(words[: worker.requests])}, headers=stamped(worker))
 
     return behave
+
+
+async def test_the_python_of_the_page_hears_the_same(open_page, digits_url):
+    """
+    As it stands there while Live is on, fed as the command above it would feed it.
+    """
+    page = await open_page(digits_url)
+    await go_live(page)
+    command, program = await page.text_content("#curl"), await page.text_content("#python")
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator("#exports")).to_be_visible(timeout=20_000)
+
+    assert "-r 24000" in command
+    samples, rate = soundfile.read(SPOKEN, dtype="float32")
+    pcm = (np.pad(soxr.resample(samples, rate, 24_000), (0, 24_000)) * 32767).astype("<i2").tobytes()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=PIPE, stdout=PIPE)
+    process.stdin.write(pcm)
+    heard = []
+    async with asyncio.timeout(SPOKEN_WITHIN_S):
+        while " ".join(heard) != TEXT:
+            heard.append((await process.stdout.readline()).decode().strip())
+    process.kill()
+    await process.wait()
 
 
 async def test_text_appears_while_somebody_speaks(open_page):

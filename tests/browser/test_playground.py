@@ -1,7 +1,10 @@
 """The playground as a newcomer meets it."""
 
+import asyncio
 import io
 import json
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import aiohttp
@@ -74,6 +77,23 @@ async def test_a_pressed_segment_is_played_and_lit(open_page, digits_url):
     await expect(second.locator(".said")).to_have_count(1)
     assert await page.evaluate("document.getElementById('player').currentTime") > 2.5
     await holds(page, "document.getElementById('player').paused")
+
+
+async def test_what_the_page_says_to_type_does_the_same(open_page, digits_url):
+    """
+    Its curl and its Python, as they stand there, beside the clip.
+    """
+    page = await open_page(digits_url)
+    await page.set_input_files("#file", CLIP)
+    await transcript_of(page)
+    typed = {"bash": await page.text_content("#curl"), sys.executable: await page.text_content("#python")}
+
+    for program, text in typed.items():
+        process = await asyncio.create_subprocess_exec(program, "-c", text, cwd=SAMPLES, stdout=PIPE, stderr=PIPE)
+        async with asyncio.timeout(60):
+            said, complained = await process.communicate()
+        assert process.returncode == 0, complained.decode()
+        assert ENTRIES[CLIP.name]["text"] in said.decode()
 
 
 async def test_text_comes_as_it_is_decoded(open_page, digits_url):
