@@ -157,7 +157,7 @@ class RouterSettings:
     @property
     def secrets(self) -> tuple[str | None, ...]:
         """What no log line may hold."""
-        return self.api_key, self.admin_key, self.worker_token
+        return self.api_key, self.admin_key, self.worker_token, self.webhook_secret
 
     @property
     def has_keys(self) -> bool:

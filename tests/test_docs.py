@@ -84,6 +84,29 @@ def test_make_help_names_every_target():
     assert targets <= set(re.findall(r"make ([\w-]+)", text))
 
 
+def test_limits_are_the_settings_defaults():
+    """Each `NAME` that is followed by a number in docs/limits.md."""
+    page = (ROOT / "docs" / "limits.md").read_text()
+    rows = re.findall(
+        r"^\| (`[A-Z][^|]*`) \| `([^`]+)` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE
+    )
+    defaults = {name: value for names, value in rows for name in re.findall(r"[A-Z][A-Z0-9_]+", names)}
+    named = re.findall(r"`([A-Z][A-Z0-9_]+)` (\d+(?: \d{3})*(?:\.\d+)?)", page)
+    assert len(named) > 20
+    for name, number in named:
+        assert float(number.replace(" ", "")) == float(defaults[name]), name
+
+
+def test_the_threat_model_names_tests_that_exist():
+    """Every row names at least one file of `tests/`."""
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)`", row.rsplit(" | ", 1)[1])
+        assert named, row
+        assert not [name for name in named if not (ROOT / "tests" / name).exists()], row
+
+
 def test_the_catalogue_counts_its_rows_and_its_tests_exist():
     """Every row names a file of `tests/`, or says below what was run."""
     page = (ROOT / "docs" / "catalogue.md").read_text()

@@ -46,7 +46,8 @@ async def test_k04_nothing_that_was_said_or_sent_is_logged(tmp_path: Path, sampl
     talkative = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json", "WORKER_TOKEN": TOKEN}
     worker = Service("worker", "--model", "spoken-digits", **talkative)
     keys = {"API_KEYS_FILE": str(file.path), "ADMIN_KEY": ADMIN, "AUDIT_LOG": str(audit), "HEADER_TIMEOUT_S": "1"}
-    router = Service("router", "--workers", worker.url, **talkative, **keys)
+    keeping = {"CACHE": "memory", "JOBS": f"sqlite:///{tmp_path}/jobs.sqlite"}
+    router = Service("router", "--workers", worker.url, **talkative, **keys, **keeping)
     async with up(worker, router) as client:
         url, good = f"{router.url}/v1/audio/transcriptions", {"Authorization": f"Bearer {key}"}
 
@@ -58,6 +59,12 @@ async def test_k04_nothing_that_was_said_or_sent_is_logged(tmp_path: Path, sampl
         assert (status, json.loads(body)["text"].split()[0]) == (200, text.split()[0])  # a prompt may change the rest
         assert (await post(stream="true", response_format="json"))[0] == 200
         assert (await post(response_format="verbose_json", hotwords="word-canary-0006"))[0] == 200
+        assert (await post(prompt="prompt-canary-0005"))[0] == 200  # from the cache
+        for path in ("jobs", "audio/transcriptions_batch"):
+            sent = form(clip, prompt="prompt-canary-0009")
+            async with client.post(f"{router.url}/v1/{path}", data=sent, headers=good) as response:
+                assert response.status in (200, 202)
+        await turns(lambda: is_done(client, router.url, good))
         assert (await post(f"?api_key={key}".encode(), f"?api_key={key}"))[0] == 400
         assert (await post(temperature="value-canary-0007"))[0] == 400
         assert (await post(model="model-canary-0008"))[0] == 404
@@ -113,6 +120,14 @@ async def is_busy(client: aiohttp.ClientSession, url: str, headers: dict[str, st
     """Whether the worker has something to do."""
     async with client.get(f"{url}/lb-status", headers=headers) as response:
         return bool((await response.json())["fleet"]["busy"])
+
+
+async def is_done(client: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> bool:
+    """Whether the job is over and its transcript is there."""
+    async with client.get(f"{url}/v1/jobs", headers=headers) as response:
+        (job,) = (await response.json())["data"]
+    async with client.get(f"{url}/v1/jobs/{job['id']}/result", headers=headers) as response:
+        return response.status == 200
 
 
 async def is_refused(client: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> bool:
