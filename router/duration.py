@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 HEAD_BYTES = 64 * 1024
 DURATION_MAX_S = 100 * 3600  # what claims more is not believed
+BYTES_PER_S_LEAST = 500  # nor what would be thinner; speech codecs start at 600 (AMR 4.75 kbit/s) and 750 (Opus)
 
 MP3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MP3_KBPS_LOW = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -31,13 +32,18 @@ def container_of(head: bytes) -> str:
 
 
 def duration_s(head: bytes, size_bytes: int) -> float | None:
-    """Seconds of audio, as the header has it."""
+    """
+    Seconds of audio, as the header has it; None for more than such a file can hold.
+
+    Otherwise a few bytes that claim hours make everybody's expected wait hours, for as long as a worker has them.
+    """
     reader = READERS.get(container_of(head))
     try:
         seconds = reader(head, size_bytes) if reader else None
     except (struct.error, IndexError, ZeroDivisionError, OverflowError, ValueError):
         return None
-    return seconds if seconds is not None and 0 <= seconds <= DURATION_MAX_S else None
+    longest_s = min(DURATION_MAX_S, size_bytes / BYTES_PER_S_LEAST)
+    return seconds if seconds is not None and 0 <= seconds <= longest_s else None
 
 
 def wav_s(head: bytes, size_bytes: int) -> float | None:

@@ -5,7 +5,7 @@ Bytes per second are learned for each container from clips that were transcribed
 orders the queue better than counting requests does.
 """
 
-from router.duration import HEAD_BYTES, container_of, duration_s
+from router.duration import BYTES_PER_S_LEAST, HEAD_BYTES, container_of, duration_s
 
 BYTES_PER_S = {"wav": 32_000, "flac": 18_000, "mp3": 16_000, "mp4": 8_000, "ogg": 8_000, "webm": 8_000}
 BYTES_PER_S_OTHER = 16_000
@@ -37,4 +37,5 @@ class Estimator:
             return
         container = container_of(head)
         before = self._bytes_per_s.get(container, BYTES_PER_S_OTHER)
-        self._bytes_per_s[container] = before + LEARNING_SHARE * (size_bytes / audio_s - before)
+        learned = max(BYTES_PER_S_LEAST, size_bytes / audio_s)  # hours of silence teach nothing
+        self._bytes_per_s[container] = before + LEARNING_SHARE * (learned - before)

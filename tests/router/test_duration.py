@@ -74,6 +74,25 @@ def test_a_header_that_claims_more_than_there_is_is_not_believed():
     assert duration_s(bytes(body[:HEAD_BYTES]), len(body)) == pytest.approx(SECONDS, rel=0.001)
 
 
+@pytest.mark.parametrize(
+    ("container", "field", "forged"),
+    [
+        ("WAV", 28, (1).to_bytes(4, "little")),  # bytes a second
+        ("FLAC", 21, b"\xff" * 5),  # samples, the last 36 bits of these
+    ],
+)
+def test_a_small_file_does_not_hold_hours(container, field, forged):
+    """
+    Whatever its header says: others would be told to wait for it.
+    """
+    file = io.BytesIO()
+    soundfile.write(file, TONE[:16_000], 16_000, format=container, subtype="PCM_16")
+    body = bytearray(file.getvalue())
+    assert duration_s(bytes(body), len(body)) == pytest.approx(1, rel=0.001)
+    body[field : field + len(forged)] = forged
+    assert duration_s(bytes(body), len(body)) is None
+
+
 @pytest.mark.parametrize("size", range(0, 80, 3))
 def test_a_head_that_is_cut_anywhere_raises_nothing(size):
     """

@@ -26,3 +26,14 @@ def test_bytes_per_second_are_learned_by_container():
         estimator.learn(head, size_bytes=2_000, audio_s=1)
 
     assert estimator.audio_s(head, 8_000) == pytest.approx(4, rel=0.01)
+
+
+def test_packed_silence_does_not_make_everything_long():
+    """
+    An hour in 20 kB is no measure of the next file of its kind.
+    """
+    estimator = Estimator()
+    for _ in range(100):
+        estimator.learn(b"fLaC", size_bytes=20_000, audio_s=3_600)
+
+    assert estimator.audio_s(b"fLaC", 500_000) <= 1_000
