@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -74,7 +73,7 @@ class Desk:
     async def submit(self, request: web.Request) -> web.Response:
         """POST /v1/jobs: 202 once the job is durable, and the same job for the same Idempotency-Key."""
         body = self._check(request)
-        with self._counted():
+        with self._status.open():
             async with Spool(self._spool) as spool:
                 upload = await receive(
                     body, spool, body_bytes_max=self._settings.max_upload_bytes, on_bytes=lambda _: None
@@ -174,15 +173,6 @@ class Desk:
             idempotency_key=key,
             fingerprint=hashlib.blake2b(print_of.encode(), digest_size=16).hexdigest(),
         )
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """A drain waits for uploads."""
-        self._status.open_requests += 1
-        try:
-            yield
-        finally:
-            self._status.open_requests -= 1
 
 
 def _kept(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
