@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -61,6 +62,8 @@ class Desk:
         self._offer = offer
         self._spool = spool
         self._status = status
+        threads = book.store.threads if book is not None else 1
+        self._storing = asyncio.Semaphore(max(1, threads - 1))  # a large upload takes seconds: leases need a thread too
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
@@ -79,7 +82,8 @@ class Desk:
                     body, spool, body_bytes_max=self._settings.max_upload_bytes, on_bytes=lambda _: None
                 )
                 new = await self._read(request, upload)
-                record = await self._book.ask(JobStore.add, new, pieces(upload))
+                async with self._storing:
+                    record = await self._book.ask(JobStore.add, new, pieces(upload))
         if self._runner is not None:
             self._runner.wake()
         return json_answer({"id": record.id, "status": record.state.value}, status=202)

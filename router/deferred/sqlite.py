@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class SqliteDatabase:
     """The file, its lock, and one connection that threads take in turn."""
 
-    threads = 1
+    threads = 4  # they take turns here; the folder needs none
     skip_locked = ""
 
     def __init__(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from fleet.errors import BadRequest, NotFound
+from fleet.errors import BadRequest, NotFound, Unavailable
 from router.deferred.capacity import Amount, Capacity
 from router.deferred.database import Database, Transaction, storage_failed
 from router.deferred.record import JobError, JobState, NewJob, Record, Result, Tally, position
@@ -53,18 +53,13 @@ class JobStore:
         self._check_room(new)
         job_id = secrets.token_hex(16)
         self._database.shelf.put(job_id, pieces)
-        is_kept = False
-        try:
-            is_kept = self._insert(job_id, new)
-        finally:
-            if not is_kept:  # the database failed, or another request with the same key was quicker
-                self._database.shelf.delete(job_id)
-        if is_kept:
-            return self._known(job_id)
-        before = self._before(new)
-        if before is None:  # and deleted again
+        record = self._inserted(job_id, new)
+        if record is None:  # another request with the same key was quicker
+            self._database.shelf.delete(job_id)
+            record = self._before(new)
+        if record is None:  # and is deleted again
             raise storage_failed()
-        return before
+        return record
 
     def get(self, tenant: str, job_id: str) -> tuple[Record, int | None]:
         """The job and, while it is queued, its position; raises NotFound, for another tenant's too."""
@@ -282,9 +277,21 @@ class JobStore:
         amounts = {tenant: Amount(jobs, int(size_bytes)) for tenant, jobs, size_bytes in kept}
         self._capacity.check(amounts, new.tenant, Amount(1, new.audio_bytes))
 
-    def _insert(self, job_id: str, new: NewJob) -> bool:
+    def _inserted(self, job_id: str, new: NewJob) -> Record | None:
+        """As _insert; where that fails, the audio goes only if the job is not there: a commit may go unheard."""
+        try:
+            return self._insert(job_id, new)
+        except Unavailable:
+            with self._database.transaction() as run:
+                is_there = _one(run, job_id) is not None
+            if not is_there:
+                self._database.shelf.delete(job_id)
+            raise
+
+    def _insert(self, job_id: str, new: NewJob) -> Record | None:
+        """The job as nobody has claimed it yet; None if its idempotency key is taken."""
         with self._database.transaction() as run:
-            added = run.change(
+            run.change(
                 "INSERT INTO fleet_jobs (id, tenant, state, fields, content_type, audio_bytes, kept_bytes, fingerprint,"
                 " created_at, callback_url, idempotency_key) VALUES (:id, :tenant, 'queued', :fields, :content_type,"
                 " :audio_bytes, :audio_bytes, :fingerprint, :wall, :callback_url, :key) ON CONFLICT DO NOTHING",
@@ -298,7 +305,7 @@ class JobStore:
                 callback_url=new.callback_url,
                 key=new.idempotency_key,
             )
-        return added == 1
+            return _one(run, job_id)
 
     def _known(self, job_id: str) -> Record:
         with self._database.transaction() as run:

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from fleet.errors import BadRequest, NotFound, RateLimited, Unavailable
 from router.deferred.capacity import Amount, Capacity
-from router.deferred.database import PART_BYTES, Database
+from router.deferred.database import PART_BYTES, Database, Transaction, storage_failed
 from router.deferred.postgres import PostgresDatabase
 from router.deferred.record import JobError, JobState, NewJob, Result, Tally
 from router.deferred.sqlite import SqliteDatabase
@@ -327,6 +328,27 @@ def test_tally(store: JobStore, database: Database):
     tally = store.tally()
     assert tally.by_state == dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.RUNNING: 1}
     assert (tally.oldest_s < 30, tally.kept_bytes) == (True, 5)
+
+
+def test_a_commit_that_is_not_heard_of_loses_nothing(store: JobStore, database: Database, monkeypatch):
+    """The line breaks after the database has kept the job: the caller's next try finds it, and its audio is there."""
+    real = type(database).transaction
+
+    @contextmanager
+    def unheard(self: Database) -> Iterator[Transaction]:
+        with real(self) as run:
+            yield run
+            is_insert = bool(run.rows("SELECT id FROM fleet_jobs"))
+        if is_insert:
+            raise storage_failed()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(database), "transaction", unheard)
+        with pytest.raises(Unavailable):
+            add(store, b"RIFFx", idempotency_key="k", fingerprint="f")
+    job_id = add(store, b"RIFFx", idempotency_key="k", fingerprint="f")
+    assert store.audio(job_id, 0) == b"RIFFx"
+    assert store.claim(at_most=9).id == job_id
 
 
 def test_an_upload_that_breaks_leaves_nothing(store: JobStore):

@@ -1,7 +1,9 @@
 """What callers of /v1/jobs may rely on, over HTTP."""
 
 import asyncio
+import threading
 
+from router.deferred.sqlite import FolderShelf
 from router.limits import UNLIMITED, Limits
 from tests.router.deferred.jobs_fleet import jobs_fleet, made_keys
 from tests.router.scripted import HoldGate, answers, until
@@ -81,6 +83,31 @@ async def test_a_job_belongs_to_its_key(tmp_path):
             assert (await fleet.call(method, f"/v1/jobs/{job_id}{path}", key="other"))[0] == 404
         assert (await fleet.call("GET", "/v1/jobs", key="other"))[1]["data"] == []
         assert (await fleet.ended(job_id, key="mine"))["status"] == "succeeded"
+
+
+async def test_slow_disks_hold_up_uploads_only(tmp_path, monkeypatch):
+    """While more large uploads are written than there are threads, jobs can still be seen, and leases renewed."""
+    slow, started = threading.Event(), threading.Semaphore(0)
+    async with jobs_fleet(tmp_path, 1) as fleet:
+        job_id = await fleet.submit()
+        await fleet.ended(job_id)
+        put = FolderShelf.put
+
+        def waits(shelf, name, pieces):
+            started.release()
+            assert slow.wait(30)
+            put(shelf, name, pieces)
+
+        monkeypatch.setattr(FolderShelf, "put", waits)
+        async with asyncio.TaskGroup() as group:
+            uploads = [group.create_task(fleet.submit(b"RIFF%d" % number)) for number in range(8)]
+            assert await asyncio.to_thread(started.acquire, timeout=20)
+            async with asyncio.timeout(10):
+                for _ in range(5):
+                    assert (await fleet.record(job_id))["status"] == "succeeded"
+            slow.set()
+        for one in uploads:
+            assert (await fleet.ended(one.result()))["status"] == "succeeded"
 
 
 async def test_cancel_at_each_stage(tmp_path):
