@@ -92,6 +92,7 @@ NO_TWIN = {
     "fleet/up.py": "whole fleets: tests/integration/test_up.py",
     "router/deferred/database.py": "protocols; tests/contracts/test_job_store.py holds both databases to them",
     "router/deferred/postgres.py": "tests/contracts/test_job_store.py, tests/chaos/test_jobs.py",
+    "router/deferred/rows.py": "what tests/contracts/test_job_store.py asks the store for, on both databases",
     "router/deferred/schema.py": "the tables that tests/contracts/test_job_store.py uses",
     "router/deferred/service.py": "builds the parts; built by every test of tests/router/deferred/test_desk.py",
     "router/deferred/store.py": "tests/contracts/test_job_store.py, on both databases",

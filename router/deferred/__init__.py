@@ -3,7 +3,7 @@ Jobs: transcriptions that outlive the connection that asked for them. The life o
 
     desk        POST /v1/jobs: the form read and checked, its clip then kept; status, list, cancel, result
     book        the way from the event loop to the store, which blocks, and back
-    store       every change of a job is one transaction; rows in `sqlite` or `postgres`, audio on a `shelf`
+    store       every change of a job is one transaction; `rows` in `sqlite` or `postgres`, audio on a `shelf`
     capacity    how much may be kept, by all and by one key
     gate        whether a job may start now: nobody waits, a slot is free, and one is left for live requests
     runner      claims the next job for the length of a lease, renews it, and sends the job through the intake

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any
 
 from fleet.errors import BadRequest, NotFound, Unavailable
+from router.deferred import rows
 from router.deferred.capacity import Amount, Capacity
-from router.deferred.database import Database, Transaction, storage_failed
-from router.deferred.record import JobError, JobState, NewJob, Record, Result, Tally, position
+from router.deferred.database import Database, storage_failed
+from router.deferred.record import JobError, JobState, NewJob, Record, Result, Tally
 from router.deferred.verdict import Later
 
-COLUMNS = ", ".join(field.name for field in fields(Record))
 UNNAMED_AUDIO_S = 3600  # audio without a job is left from an upload that was cut off: no upload takes as long
 EXPIRE_AT_ONCE = 500  # rows a transaction
 HELD = "id = :id AND token = :token AND state = 'running'"
@@ -64,27 +62,27 @@ class JobStore:
     def get(self, tenant: str, job_id: str) -> tuple[Record, int | None]:
         """The job and, while it is queued, its position; raises NotFound, for another tenant's too."""
         with self._database.transaction() as run:
-            record = _own(run, tenant, job_id)
-            return record, _position(run, record) if record.state is JobState.QUEUED else None
+            record = rows.own(run, tenant, job_id)
+            return record, rows.position_of(run, record) if record.state is JobState.QUEUED else None
 
     def list(self, tenant: str, *, limit: int, after: str | None = None) -> list[Record]:
         """The tenant's jobs, newest first, after the one named; raises NotFound if that one is gone."""
         with self._database.transaction() as run:
-            last = _own(run, tenant, after) if after is not None else None
+            last = rows.own(run, tenant, after) if after is not None else None
             found = run.rows(
-                f"SELECT {COLUMNS} FROM fleet_jobs WHERE tenant = :tenant"
+                f"SELECT {rows.COLUMNS} FROM fleet_jobs WHERE tenant = :tenant"
                 + (" AND (created_at < :at OR (created_at = :at AND id < :id))" if last else "")
                 + " ORDER BY created_at DESC, id DESC LIMIT :limit",
                 tenant=tenant,
                 limit=limit,
                 **({"at": last.created_at, "id": last.id} if last else {}),
             )
-        return [_record(row) for row in found]
+        return [rows.record_of(row) for row in found]
 
     def result(self, tenant: str, job_id: str) -> tuple[Record, Result | None]:
         """The job and, if it succeeded, its answer; raises NotFound."""
         with self._database.transaction() as run:
-            record = _own(run, tenant, job_id)
+            record = rows.own(run, tenant, job_id)
             found = run.rows("SELECT content_type, body FROM fleet_job_results WHERE id = :id", id=job_id)
         return record, Result(found[0][0], bytes(found[0][1])) if found else None
 
@@ -92,11 +90,11 @@ class JobStore:
         """Cancel a job that is not over; delete one that is, and return None. Raises NotFound."""
         with self._database.transaction() as run:
             run.rows(f"SELECT 1 FROM fleet_jobs WHERE id = :id{self._for_update}", id=job_id)
-            record = _own(run, tenant, job_id)
+            record = rows.own(run, tenant, job_id)
             if record.state.is_final:
-                _delete(run, job_id)
+                rows.delete(run, job_id)
             else:
-                _end(run, job_id, JobState.CANCELLED)
+                rows.end(run, job_id, JobState.CANCELLED)
         self._database.shelf.delete(job_id)
         return None if record.state.is_final else self._known(job_id)
 
@@ -131,7 +129,7 @@ class JobStore:
                 wall=run.wall_s,
                 until=run.now_s + self.lease_s,
             )
-            return _one(run, found[0][0])
+            return rows.one(run, found[0][0])
 
     def renew(self, job_id: str, token: int, progress: float) -> bool:
         """Another lease, and how far the job is; false if the claim is lost."""
@@ -156,9 +154,9 @@ class JobStore:
                 return False
             if isinstance(outcome, JobError):
                 error = json.dumps([outcome.status, outcome.envelope])
-                _end(run, job_id, JobState.FAILED, error=error)
+                rows.end(run, job_id, JobState.FAILED, error=error)
             else:
-                _end(run, job_id, JobState.SUCCEEDED, kept_bytes=len(outcome.body))
+                rows.end(run, job_id, JobState.SUCCEEDED, kept_bytes=len(outcome.body))
                 run.change(
                     "INSERT INTO fleet_job_results (id, content_type, body) VALUES (:id, :content_type, :body)",
                     id=job_id,
@@ -198,10 +196,10 @@ class JobStore:
                 limit=EXPIRE_AT_ONCE,
             )
             for (job_id,) in gone:
-                _delete(run, job_id)
+                rows.delete(run, job_id)
         for job_id in list(self._database.shelf.ids(older_than_s=UNNAMED_AUDIO_S)):
             with self._database.transaction() as run:
-                found = _one(run, job_id)
+                found = rows.one(run, job_id)
             if found is None or found.state.is_final:
                 self._database.shelf.delete(job_id)
         return len(gone)
@@ -235,7 +233,7 @@ class JobStore:
                 due=run.now_s + retry_s,
                 tries=tries + 1,
             )
-            record = _one(run, job_id)
+            record = rows.one(run, job_id)
         return None if record is None else (record, tries + 1)
 
     def plan_callback(self, job_id: str, *, after_s: float | None) -> None:
@@ -258,13 +256,13 @@ class JobStore:
             return None
         with self._database.transaction() as run:
             found = run.rows(
-                f"SELECT {COLUMNS} FROM fleet_jobs WHERE tenant = :tenant AND idempotency_key = :key",
+                f"SELECT {rows.COLUMNS} FROM fleet_jobs WHERE tenant = :tenant AND idempotency_key = :key",
                 tenant=new.tenant,
                 key=new.idempotency_key,
             )
         if not found:
             return None
-        record = _record(found[0])
+        record = rows.record_of(found[0])
         if record.fingerprint != new.fingerprint:
             message = "This Idempotency-Key came with another request before."
             raise BadRequest(message, param="Idempotency-Key", should_retry=False)
@@ -283,7 +281,7 @@ class JobStore:
             return self._insert(job_id, new)
         except Unavailable:
             with self._database.transaction() as run:
-                is_there = _one(run, job_id) is not None
+                is_there = rows.one(run, job_id) is not None
             if not is_there:
                 self._database.shelf.delete(job_id)
             raise
@@ -305,67 +303,11 @@ class JobStore:
                 callback_url=new.callback_url,
                 key=new.idempotency_key,
             )
-            return _one(run, job_id)
+            return rows.one(run, job_id)
 
     def _known(self, job_id: str) -> Record:
         with self._database.transaction() as run:
-            record = _one(run, job_id)
+            record = rows.one(run, job_id)
         if record is None:  # cancelled and deleted in this very moment
             raise NotFound
         return record
-
-
-def _one(run: Transaction, job_id: str) -> Record | None:
-    found = run.rows(f"SELECT {COLUMNS} FROM fleet_jobs WHERE id = :id", id=job_id)
-    return _record(found[0]) if found else None
-
-
-def _own(run: Transaction, tenant: str, job_id: str) -> Record:
-    record = _one(run, job_id)
-    if record is None or record.tenant != tenant:
-        raise NotFound("There is no such job.")
-    return record
-
-
-def _position(run: Transaction, record: Record) -> int:
-    ahead = run.rows(
-        "SELECT count(*) FROM fleet_jobs WHERE state = 'queued' AND tenant = :tenant"
-        " AND (created_at < :at OR (created_at = :at AND id < :id))",
-        tenant=record.tenant,
-        at=record.created_at,
-        id=record.id,
-    )
-    others = run.rows(
-        "SELECT count(*) FROM fleet_jobs WHERE state = 'queued' AND tenant <> :tenant GROUP BY tenant",
-        tenant=record.tenant,
-    )
-    return position(ahead[0][0], (count for (count,) in others))
-
-
-def _end(run: Transaction, job_id: str, state: JobState, *, error: str | None = None, kept_bytes: int = 0) -> None:
-    run.change(
-        "UPDATE fleet_jobs SET state = :state, finished_at = :wall, error = :error, kept_bytes = :kept,"
-        " progress = CASE WHEN :state = 'succeeded' THEN 1 ELSE progress END,"
-        " callback_due = CASE WHEN callback_url IS NULL THEN NULL ELSE :now END WHERE id = :id",
-        id=job_id,
-        state=state.value,
-        wall=run.wall_s,
-        now=run.now_s,
-        error=error,
-        kept=kept_bytes,
-    )
-
-
-def _delete(run: Transaction, job_id: str) -> None:
-    run.change("DELETE FROM fleet_job_results WHERE id = :id", id=job_id)
-    run.change("DELETE FROM fleet_jobs WHERE id = :id", id=job_id)
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    values = dict(zip((field.name for field in fields(Record)), row, strict=True))
-    values["state"] = JobState(values["state"])
-    values["fields"] = tuple((name, value) for name, value in json.loads(values["fields"]))
-    if values["error"] is not None:
-        status, envelope = json.loads(values["error"])
-        values["error"] = JobError(status, envelope)
-    return Record(**values)
