@@ -8,16 +8,19 @@ worker's name whatever somebody configured.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 import fleet
-from fleet.errors import NotFound, Unauthorized
+from fleet.errors import NotFound, Unauthorized, Unavailable
 from fleet.web import add, json_answer, wants_html
 from router import status_page
 from router.description import page as docs_page
@@ -28,6 +31,9 @@ from router.trend import Trend
 
 STATIC = Path(__file__).parent / "static"
 SAMPLE = Path(fleet.__file__).parent / "sample.wav"
+WATCHED_EVERY_S = 1.0
+WATCHERS_MAX = 64  # at once; the browsers of others ask every second
+WRITE_TIMEOUT_S = 30  # for a browser that reads no more
 KEPT_S = 0.5  # however many people watch, the status page is rendered twice a second at most
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -75,7 +81,7 @@ class StaticFile:
 
 
 class Pages:
-    """The handlers. State: the files, and the status page as it was rendered last."""
+    """The handlers. State: the files, the status page as it was rendered last, and how many watch it."""
 
     def __init__(self, status: Status, trend: Trend, keys: Keys) -> None:
         self._status = status
@@ -88,6 +94,7 @@ class Pages:
         self._docs = StaticFile.of(docs_page.page(described).encode(), CONTENT_TYPES[".html"])
         self._rendered = ""
         self._rendered_at = -KEPT_S
+        self._watchers = 0
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
@@ -116,17 +123,43 @@ class Pages:
             raise NotFound
         return file.answer(request)
 
-    async def lb_status(self, request: web.Request) -> web.Response:
+    async def lb_status(self, request: web.Request) -> web.StreamResponse:
         """
-        GET /lb-status: JSON, or the page if a browser asks.
+        GET /lb-status: JSON, or the page if a browser asks, or the page every second for who asks for events.
 
         A browser cannot send a key with an address, so without a good one it gets the page that asks for it.
         """
         if self._keys.is_known(request):
+            if "text/event-stream" in request.headers.get("Accept", ""):
+                return await self._watch(request)
             return _html(self._page()) if wants_html(request) else json_answer(self._status.to_json())
         if wants_html(request):
             return _html(status_page.locked(), status=401)
         raise Unauthorized
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        """The page as server-sent events, until its reader, its key or the router goes; once in any case."""
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        answer = web.StreamResponse(headers=GUARDS | headers)
+        with self._watching(), suppress(ConnectionResetError, TimeoutError):  # of who reads no more
+            await answer.prepare(request)
+            while True:
+                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                    await answer.write(f"data: {json.dumps(self._page())}\n\n".encode())
+                if self._status.state != "serving" or not self._keys.is_known(request):
+                    break
+                await asyncio.sleep(WATCHED_EVERY_S)
+        return answer
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        if self._watchers >= WATCHERS_MAX:
+            raise Unavailable("Too many watch this page at once.", retry_after_s=WATCHED_EVERY_S)
+        self._watchers += 1
+        try:
+            yield
+        finally:
+            self._watchers -= 1
 
     def _page(self) -> str:
         now = time.monotonic()

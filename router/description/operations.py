@@ -217,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/lb-status",
         "What the fleet is doing",
         {JSON: ref("Status"), HTML: TEXT},
-        about="JSON, or a live page where a browser asks.",
+        about="JSON, or a page where a browser asks; `Accept: text/event-stream` gives that page every second.",
         key="caller",
     ),
     _page("getMetrics", "/metrics", "Series for Prometheus", {PLAIN: TEXT}),

@@ -1,11 +1,11 @@
-// Keeps the status page current. The router renders it; this fetches it once a second and takes over what changed.
-// Polling, not a stream: it can carry a key, survives every proxy, and holds no connection while nobody looks.
+// Keeps the status page current. The router renders it and sends it every second; this takes over what changed.
 
-import { keyHeaders, remember } from "./key.js";
+import { eventsOf } from "./events.js";
+import { key, keyHeaders, remember } from "./key.js";
 import { morph } from "./morph.js";
 
-const EVERY_MS = 1000;
-const PATIENCE_MS = 5000;
+const AGAIN_MS = 1000;
+const PATIENCE_MS = 5000; // the router sends five times as often
 
 const trouble = document.getElementById("trouble");
 const ask = document.getElementById("ask");
@@ -17,28 +17,59 @@ document.documentElement.classList.add("live");
 document.addEventListener("input", onInput);
 document.addEventListener("click", onClick);
 document.addEventListener("submit", onSubmit);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-loop();
+watch();
 
-async function loop() {
+async function watch() {
+  if (isLocked() && key()) await refresh();
   for (;;) {
-    if (!document.hidden) await refresh();
-    await new Promise((done) => setTimeout(done, EVERY_MS));
+    if (!document.hidden && !isLocked()) await follow();
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
   }
 }
 
+/** Whether the page is the question for a key. */
+function isLocked() {
+  return Boolean(document.getElementById("unlock"));
+}
+
+/** Show what the router sends until it stops, falls silent, or nobody looks. */
+async function follow() {
+  const stop = new AbortController();
+  let patience = setTimeout(() => stop.abort(), PATIENCE_MS);
+  const onHidden = () => stop.abort();
+  document.addEventListener("visibilitychange", onHidden);
+  try {
+    const headers = { Accept: "text/event-stream", ...keyHeaders() };
+    const answer = await fetch("/lb-status", { headers, cache: "no-store", signal: stop.signal });
+    if (!answer.ok) return await refresh();
+    for await (const html of eventsOf(answer)) {
+      clearTimeout(patience);
+      patience = setTimeout(() => stop.abort(), PATIENCE_MS);
+      show(html);
+    }
+  } catch {
+    if (!document.hidden) tellSilent();
+  } finally {
+    clearTimeout(patience);
+    document.removeEventListener("visibilitychange", onHidden);
+  }
+}
+
+/** The page as it is now: after a click, or where no stream is given. */
 async function refresh() {
   try {
     const headers = { Accept: "text/html", ...keyHeaders() };
     const answer = await fetch("/lb-status", { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (answer.status === 401 && document.getElementById("unlock")) return; // the question is on the page already
+    if (answer.status === 401 && isLocked()) return; // the question is on the page already
     show(await answer.text());
-    if (silentSince) trouble.hidden = true;
-    silentSince = null;
   } catch {
-    silentSince ??= new Date();
-    tell(`The router has not answered since ${silentSince.toLocaleTimeString()}. What you see is from then; still trying.`);
+    tellSilent();
   }
+}
+
+function tellSilent() {
+  silentSince ??= new Date();
+  tell(`The router has not answered since ${silentSince.toLocaleTimeString()}. What you see is from then; still trying.`);
 }
 
 function show(html) {
@@ -46,6 +77,8 @@ function show(html) {
   morph(document.getElementById("stamp"), fresh.getElementById("stamp"));
   morph(document.getElementById("live"), fresh.getElementById("live"));
   applyFilter();
+  if (silentSince) trouble.hidden = true;
+  silentSince = null;
 }
 
 function onInput(event) {
@@ -70,7 +103,7 @@ function onSubmit(event) {
 
 async function refreshUnlocked() {
   await refresh();
-  if (document.getElementById("unlock")) tell("That key was not accepted.");
+  if (isLocked()) tell("That key was not accepted.");
   else trouble.hidden = true;
 }
 

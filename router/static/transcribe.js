@@ -1,5 +1,6 @@
 // One request to /v1/audio/transcriptions, whole or as server-sent events.
 
+import { eventsOf } from "./events.js";
 import { keyHeaders } from "./key.js";
 
 /** The fleet said no; `message` is its own sentence, `status` and `code` are from its envelope. */
@@ -41,26 +42,12 @@ export async function refusal(answer) {
 }
 
 async function readEvents(answer, onDelta) {
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error("The stream ended before the transcript did.");
-    const events = (rest + value).split("\n\n");
-    rest = events.pop();
-    for (const event of events.flatMap(dataOf)) {
-      if (event.error) throw new Refused(200, event.error);
-      if (event.type === "transcript.text.delta") onDelta(event.delta);
-      if (event.type === "transcript.text.done") return { text: event.text };
-    }
+  for await (const event of eventsOf(answer)) {
+    if (event.error) throw new Refused(200, event.error);
+    if (event.type === "transcript.text.delta") onDelta(event.delta);
+    if (event.type === "transcript.text.done") return { text: event.text };
   }
-}
-
-function dataOf(event) {
-  return event
-    .split("\n")
-    .filter((line) => line.startsWith("data: ") && line !== "data: [DONE]")
-    .map((line) => JSON.parse(line.slice(6)));
+  throw new Error("The stream ended before the transcript did.");
 }
 
 const STAGES = { queue: "Queue", decode: "Decode", engine: "Engine" };

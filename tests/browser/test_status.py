@@ -45,6 +45,26 @@ async def test_a_killed_worker_is_down_within_three_seconds_and_returns(open_pag
             again.stop()
 
 
+async def test_a_router_that_is_gone_is_told_and_so_is_its_return(open_page):
+    """
+    What stands there is said to be old; nobody has to reload when the router is back.
+    """
+    worker = scripted("left")
+    router = processes.router([worker])
+    async with processes.up(worker, router):
+        page = await open_page(router.url, "/lb-status")
+        await expect(state(page, "left")).to_have_text("● ready", timeout=20_000)
+        router.stop()
+        await expect(page.locator("#trouble")).to_contain_text("has not answered since", timeout=20_000)
+
+        again = processes.router([worker], port=router.port)
+        try:
+            await expect(page.locator("#trouble")).to_be_hidden(timeout=30_000)
+            await expect(state(page, "left")).to_have_text("● ready", timeout=20_000)
+        finally:
+            again.stop()
+
+
 async def test_draining_asks_for_the_admin_key_and_says_why_not(open_page):
     """
     A wrong key is explained, the right one is asked for once; the row shows what came of it.

@@ -1,11 +1,15 @@
+import asyncio
+import json
 import re
 
 import pytest
 
+from router import pages
 from router.pages import STATIC
 from tests.router.scripted import scripted_fleet
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+EVENTS = {"Accept": "text/event-stream"}
 BEARER = {"Authorization": "Bearer s3cret"}
 
 
@@ -55,6 +59,47 @@ def test_scripts_never_turn_text_into_markup(path):
 
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", code)
     assert all((STATIC / name).is_file() for name in re.findall(r'from "\./([\w.-]+)"', code))
+
+
+async def test_who_asks_for_events_gets_the_page_again_and_again(monkeypatch):
+    """
+    The same page as a browser's first, as JSON strings; the stream ends when the router leaves, after one more.
+    """
+    monkeypatch.setattr(pages, "WATCHED_EVERY_S", 0.02)
+    async with scripted_fleet(1) as fleet, fleet.client.get(f"{fleet.url}/lb-status", headers=EVENTS) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        first, second = [await answer.content.readuntil(b"\n\n") for _ in range(2)]
+        fleet.service.status.state = "leaving"
+        rest = await answer.content.read()
+
+    assert all("<h1>Load Balancer Status</h1>" in json.loads(event[6:]) for event in (first, second))
+    assert rest.count(b"data: ") <= 2
+
+
+async def test_a_router_has_room_for_so_many_watchers_and_counts_those_who_left(monkeypatch):
+    """
+    One more is refused; when somebody has gone, there is room again.
+    """
+    monkeypatch.setattr(pages, "WATCHERS_MAX", 1)
+    monkeypatch.setattr(pages, "WATCHED_EVERY_S", 0.02)
+    async with scripted_fleet(1) as fleet:
+        async with fleet.client.get(f"{fleet.url}/lb-status", headers=EVENTS) as answer:
+            await answer.content.readuntil(b"\n\n")
+            assert (await fetch(fleet, "/lb-status", **EVENTS))[0] == 503
+
+        async with asyncio.timeout(15):
+            while True:
+                async with fleet.client.get(f"{fleet.url}/lb-status", headers=EVENTS) as answer:
+                    if answer.status == 200:
+                        break
+
+
+async def test_events_need_the_key_too():
+    """
+    Without it the envelope.
+    """
+    async with scripted_fleet(1, api_key="s3cret") as fleet:
+        assert (await fetch(fleet, "/lb-status", **EVENTS))[0] == 401
 
 
 async def test_files_that_did_not_change_are_not_sent_again():
