@@ -132,10 +132,11 @@ async def seen(fleet: ScriptedFleet, body: bytes, fields: tuple[tuple[str, str],
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-async def test_one_outcome_and_nothing_left(row: Row):
+async def test_one_outcome_and_nothing_left(row: Row, monkeypatch: pytest.MonkeyPatch):
     """
     Four callers, each with a file of its own: all see what the row says, and afterwards all is as it was.
     """
+    monkeypatch.setattr("router.pool.SIGN_OF_LIFE_S", 1.0)  # who just answered the good request is not taken for dead
     async with scripted_fleet(2, slots=4, **PATIENT) as fleet, assert_clean(fleet):
         fleet.workers[0].behaviour, fleet.workers[1].behaviour = row.first, row.second
         bodies = [f"RIFF{row.id}{number}".encode() for number in range(4)]
