@@ -86,15 +86,17 @@ async def test_the_python_of_the_page_hears_the_same(open_page, digits_url):
 
 async def test_text_appears_while_somebody_speaks(open_page):
     """
-    Words on which guesses agree, before the sentence ends; told to end it, by keyboard, the page has it whole.
+    Words on which guesses agree, before the sentence ends; told to end it, by keyboard, the page has it whole. On a
+    phone nothing lies beyond the edge.
     """
     async with scripted_fleet(1) as fleet:
         fleet.workers[0].behaviour = one_word_more_each_time()
-        page = await open_page(fleet.url)
+        page = await open_page(fleet.url, viewport={"width": 400, "height": 800})
         await page.get_by_role("button", name="Live").focus()
         await page.keyboard.press("Enter")
 
         await expect(page.locator("#segments .open span").first).to_contain_text("alpha", timeout=20_000)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 400
         await page.get_by_role("button", name="End the sentence").focus()
         await page.keyboard.press("Enter")
         whole = page.locator("#segments li:not(.open) button > span").first
