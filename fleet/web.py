@@ -1,5 +1,6 @@
 """What every HTTP answer of ours has: a request id, and for every error the same envelope."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -84,8 +85,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400:
             raise
         return error_response(_from_http(error))
-    except ConnectionResetError:
-        raise
+    except ConnectionResetError as error:  # the caller hung up: as aiohttp has it, else it logs a traceback for each
+        raise asyncio.CancelledError from error
     except Exception:
         logger.exception("unexpected error")
         return error_response(FleetError())

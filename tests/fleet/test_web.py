@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionError, ClientConnectionResetError, web
 
 from fleet import log
 from fleet.errors import Unavailable
@@ -25,6 +25,11 @@ async def wrong(request):
     raise RuntimeError("/secret/path at 0x7f00")
 
 
+async def gone(request):
+    """A caller who hung up before the head of the answer could be written."""
+    raise ClientConnectionResetError("Cannot write to closing transport")
+
+
 @pytest.fixture
 async def client(aiohttp_client):
     """An application with those three."""
@@ -32,6 +37,7 @@ async def client(aiohttp_client):
     add(app.router, "GET", "/v1/well", well)
     add(app.router, "GET", "/v1/full", full)
     add(app.router, "GET", "/v1/wrong", wrong)
+    add(app.router, "GET", "/v1/gone", gone)
     return await aiohttp_client(finish(app))
 
 
@@ -39,6 +45,14 @@ async def client(aiohttp_client):
 async def test_every_route_has_four_spellings(client, path):
     """With and without /v1, with and without a slash at the end."""
     assert (await client.get(path)).status == 200
+
+
+async def test_who_hangs_up_is_no_error_in_the_log(client, caplog):
+    """Nobody can answer, and nothing is wrong: the connection is closed and no traceback written."""
+    with pytest.raises(ClientConnectionError):
+        await client.get("/gone")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert (await client.get("/well")).status == 200
 
 
 async def test_request_id_is_echoed_if_sane(client):
