@@ -25,7 +25,7 @@ nothing_of_ours_missing() {
 # `up` waits for all of its processes, transcribes the packaged sample through the router and prints the text.
 hears() {
   cd "$OUT"
-  env -u PYTHONPATH "$OUT/venv/bin/whisper-fleet" up --workers 1 --port 0 >"$OUT/up.log" 2>&1 &
+  env -u PYTHONPATH XDG_STATE_HOME="$OUT" "$OUT/venv/bin/whisper-fleet" up --workers 1 --port 0 >"$OUT/up.log" 2>&1 &
   up_pid=$!
   for _ in $(seq 240); do
     grep -q "^sample" "$OUT/up.log" && break
