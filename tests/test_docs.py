@@ -10,6 +10,7 @@ from fleet import cli, errors
 
 ROOT = Path(__file__).parents[1]
 FOREIGN = {
+    "APART_CASES",
     "ARGS",
     "COMPOSE_FILE",
     "CUDA_VISIBLE_DEVICES",

@@ -91,6 +91,21 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
+async def test_a_step_that_holds_the_loop_is_seen(steps: list[float]):
+    """What the rows rely on: a step of 110 ms of processor time counts, one that only waits does not."""
+
+    def burn() -> None:
+        until = time.thread_time() + 0.11
+        while time.thread_time() < until:
+            pass
+
+    await asyncio.sleep(0.15)
+    assert steps[0] < STEP_MAX_S
+    asyncio.get_running_loop().call_soon(burn)
+    await asyncio.sleep(0.01)
+    assert steps[0] > STEP_MAX_S
+
+
 @asynccontextmanager
 async def serving(service: RouterService | Worker, limits: ConnectionLimits) -> AsyncIterator[int]:
     runner = web.AppRunner(
