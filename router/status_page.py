@@ -15,6 +15,7 @@ from router.status import TITLE
 from router.trend import MOMENTS, Trend
 
 EVENTS_SHOWN = 30
+RUNNING_SHOWN = 4  # of a worker's requests, those that run longest: one with 16 slots is one row, not a page
 CURVE_HEIGHT = 28
 
 # a shape for each word, so that colour is never the only sign; the tone picks the colour
@@ -196,7 +197,7 @@ def _worker(worker: dict[str, Any]) -> Markup:
         (span(worker["since_s"]),),
         (_in_flight(worker),),
         (f"{worker['rtf']:.2g}",),
-        (f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")),
+        _latency(latency),
         (f"{worker['ok']} ok", element("small", _others(worker))),
         (
             breaker["state"].replace("_", " "),
@@ -210,6 +211,12 @@ def _worker(worker: dict[str, Any]) -> Markup:
     labelled = zip(COLUMNS, cells, strict=True)
     row = (element("td", *cell, data_label=column or None) for column, cell in labelled)
     return element("tr", *row, data_worker=worker["id"], data_state=state, class_=tone)
+
+
+def _latency(latency: dict[str, float | None]) -> tuple[object, ...]:
+    if latency["p50"] is None:
+        return ("none yet",)
+    return f"p50 {span(latency['p50'])}", element("small", f"p95 {span(latency['p95'])}")
 
 
 def _others(worker: dict[str, Any]) -> str:
@@ -229,8 +236,11 @@ def _probe(probe: dict[str, Any]) -> str:
 
 def _in_flight(worker: dict[str, Any]) -> Markup:
     others = f", {worker['others_inflight']} from elsewhere" if worker["others_inflight"] else ""
-    bars = (_bar(running) for running in worker["running"])
-    return joined(f"{worker['inflight']}/{worker['slots']}{others}", *bars)
+    longest = sorted(worker["running"], key=lambda running: float(running["elapsed_s"]), reverse=True)
+    bars = (_bar(running) for running in longest[:RUNNING_SHOWN])
+    hidden = len(longest) - RUNNING_SHOWN
+    more = element("small", f"and {hidden} more") if hidden > 0 else None
+    return joined(f"{worker['inflight']}/{worker['slots']}{others}", *bars, more)
 
 
 def _bar(running: dict[str, Any]) -> Markup:

@@ -1,6 +1,7 @@
 import asyncio
 import re
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -60,6 +61,22 @@ async def test_running_requests_have_bars():
 
     assert re.search(r'<progress max="[\d.]+" value="[\d.]+" aria-label="[^"]+ of about [^"]+">', page)
     assert "1/1" in page
+
+
+async def test_of_many_requests_at_one_worker_the_oldest_are_shown():
+    """
+    A worker with many slots is a row, not a page; the rest is a number.
+    """
+    async with scripted_fleet(1, slots=16) as fleet:
+        (worker,) = fleet.service.floor.pool
+        now = time.monotonic()
+        with ExitStack() as leases:
+            for number in range(10):
+                leases.enter_context(worker.lease(now - number, 3.0, 10.0, f"request-{number}"))
+            page = await page_of(fleet)
+
+    assert re.findall(r"request-\d", page) == ["request-9", "request-8", "request-7", "request-6"]
+    assert "and 6 more" in page
 
 
 async def test_an_ejected_worker_does_not_pass_for_ready():
