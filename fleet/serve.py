@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from fleet.connection import Connection, ConnectionLimits, Connections
+from fleet.junk import Junk
 
 EXIT_OK, EXIT_CRASH, EXIT_STARTUP, EXIT_ENGINE = 0, 1, 3, 70
 
@@ -76,6 +77,7 @@ async def _serve(
 ) -> None:
     stopping = Signals()
     service = build()
+    logging.getLogger("aiohttp.server").addFilter(Junk())
     runner = web.AppRunner(
         service.app,
         handler_cancellation=True,  # a caller who hangs up cancels what it asked for

@@ -214,6 +214,7 @@ HEAD = (f"POST {PATH} HTTP/1.1", "Host: x", f"Content-Type: {TYPE}")
 REQUESTS = [
     ("H-08", request(*HEAD, "Content-Length: 99999999", "Expect: 100-continue", "Connection: close"), 413),
     ("H-09", request(*HEAD, "Content-Length: 10", "Expect: foo", "Connection: close"), 417),
+    ("H-09", request("GET /healthz HTTP/1.1", "Host: x", "Expect: \xff\xfe", "Connection: close"), 417),
     ("H-10", request(*HEAD, "Content-Length: 4000000000", "Connection: close"), 413),
     ("H-11", request("GET /v1/models HTTP/1.1", "Host: localhost/health?", "Connection: close"), 400),
     ("H-11", request("GET /v1/models HTTP/1.1", "Host: a b", "Connection: close"), 400),
