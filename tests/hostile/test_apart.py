@@ -27,7 +27,7 @@ from tests.router.scripted import form
 from worker.clip import AudioLimits
 from worker.fake import WINDOWS, decode, text_of
 
-CASES = int(os.environ.get("APART_CASES", "240"))
+CASES = int(os.environ.get("APART_CASES", "160"))
 SEED = int(os.environ.get("APART_SEED", "1"))
 AT_ONCE = 16
 
