@@ -21,9 +21,11 @@ def draw(bars: Sequence[Bar], file: Path) -> None:
     labels = [textwrap.fill(bar.what.replace("`", ""), 58) for bar in judged]
     axes.barh(labels, [margin(bar) for bar in judged], color=[MET if bar.is_met() else MISSED for bar in judged])
     for place, bar in enumerate(judged):
-        axes.text(margin(bar), place, f" {bar.shown}", va="center", fontsize=8)
+        said = f"{bar.shown}, required {bar.required}"
+        axes.text(max(margin(bar), 1.0) + 0.04, place, said, va="center", fontsize=8)  # right of the line, never on it
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xlim(0, 1.25 * max(2, *map(margin, judged)) if judged else 1)
+    axes.set_title("What was measured, against what is required: right of the line is met", fontsize=10, loc="left")
+    axes.set_xlim(0, 1.6 * max(2, *map(margin, judged)) if judged else 1)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel("how many times better than required (1: just met)")
     figure.savefig(file, dpi=110)
