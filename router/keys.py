@@ -44,6 +44,11 @@ class Keys:
         self._allowances = Allowances()
         self._callers, self._admins = Lockout(), Lockout()
 
+    @property
+    def has_admin(self) -> bool:
+        """Whether /admin can be used at all."""
+        return self._admin_key is not None
+
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through if its key is good for the route it matched."""

@@ -91,7 +91,7 @@ class Pages:
         self._files[SAMPLE.name] = StaticFile.read(SAMPLE)
         described = document()
         self._openapi = StaticFile.of(json.dumps(described).encode(), CONTENT_TYPES[".json"])
-        self._docs = StaticFile.of(docs_page.page(described).encode(), CONTENT_TYPES[".html"])
+        self._docs = docs_page.page(described)
         self._rendered = ""
         self._rendered_at = -KEPT_S
         self._watchers = 0
@@ -109,8 +109,9 @@ class Pages:
         return self._files["playground.html"].answer(request)
 
     async def docs(self, request: web.Request) -> web.Response:
-        """GET /docs: the API, for people."""
-        return self._docs.answer(request)
+        """GET /docs: the API, for people, with the address that they asked it at."""
+        body = docs_page.asked_at(self._docs, _origin(request))
+        return StaticFile.of(body.encode(), CONTENT_TYPES[".html"]).answer(request)
 
     async def openapi(self, request: web.Request) -> web.Response:
         """GET /openapi.json: the API, for programs."""
@@ -164,9 +165,16 @@ class Pages:
     def _page(self) -> str:
         now = time.monotonic()
         if now - self._rendered_at >= KEPT_S:
-            self._rendered = status_page.page(self._status.to_json(), self._trend)
+            self._rendered = status_page.page(self._status.to_json(), self._trend, has_admin=self._keys.has_admin)
             self._rendered_at = now
         return self._rendered
+
+
+def _origin(request: web.Request) -> str:
+    """Scheme and host as the caller has them; a proxy that ends TLS says so."""
+    is_https = request.headers.get("X-Forwarded-Proto") == "https" or request.secure
+    host = request.headers.get("Host")
+    return f"{'https' if is_https else 'http'}://{host}" if host else docs_page.ORIGIN
 
 
 def _html(text: str, status: int = 200) -> web.Response:

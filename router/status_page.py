@@ -17,6 +17,7 @@ from router.trend import MOMENTS, Trend
 EVENTS_SHOWN = 30
 RUNNING_SHOWN = 4  # of a worker's requests, those that run longest: one with 16 slots is one row, not a page
 CURVE_HEIGHT = 28
+NO_ADMIN = "To drain workers from here, set ADMIN_KEY on the router."
 
 # a shape for each word, so that colour is never the only sign; the tone picks the colour
 SIGNS = {
@@ -46,13 +47,13 @@ COLUMNS = {  # and what a pointer over them explains
 }
 
 
-def page(document: dict[str, Any], trend: Trend) -> str:
-    """The page; `document` is Status.to_json()."""
+def page(document: dict[str, Any], trend: Trend, *, has_admin: bool) -> str:
+    """The page; `document` is Status.to_json(), `has_admin` whether the router has a key that lets somebody drain."""
     body = element(
         "main",
         _tiles(document),
         _curves(trend),
-        _workers(document["workers"]),
+        _workers(document["workers"], has_admin),
         _events(document["events"]),
         id="live",
     )
@@ -175,18 +176,19 @@ def points(values: Sequence[float]) -> str:
     return " ".join(f"{shift + at},{flat - flat * value / top + 1:.1f}" for at, value in enumerate(values))
 
 
-def _workers(workers: Iterable[dict[str, Any]]) -> Markup:
+def _workers(workers: Iterable[dict[str, Any]], has_admin: bool) -> Markup:
     seek = element("input", id="filter", type="search", placeholder="name, state, model")
-    tools = element("p", element("label", "Filter ", seek), class_="live-only")
+    closed = None if has_admin else joined(" ", element("small", NO_ADMIN))
+    tools = element("p", element("label", "Filter ", seek), closed, class_="live-only")
     titles = (element("th", name, scope="col", title=meaning or None) for name, meaning in COLUMNS.items())
     head = element("thead", element("tr", *titles))
-    rows = [_worker(worker) for worker in workers]
+    rows = [_worker(worker, has_admin) for worker in workers]
     empty = element("tr", element("td", "No workers. Give the router WORKERS, or POST /admin/workers.", colspan="10"))
     table = element("table", head, element("tbody", *(rows or [empty])), class_="workers")
     return element("section", element("h2", "Workers"), tools, table)
 
 
-def _worker(worker: dict[str, Any]) -> Markup:
+def _worker(worker: dict[str, Any], has_admin: bool) -> Markup:
     state, breaker, latency = state_of(worker), worker["breaker"], worker["lat_s"]
     shape, tone = SIGNS.get(state, ("○", "busy"))
     about = ", ".join(str(worker[name]) for name in ("model", "device", "compute_type") if worker[name])
@@ -206,7 +208,7 @@ def _worker(worker: dict[str, Any]) -> Markup:
             ),
         ),
         (_probe(worker["probe"]),),
-        (_verbs(worker),),
+        (_verbs(worker, has_admin),),
     )
     labelled = zip(COLUMNS, cells, strict=True)
     row = (element("td", *cell, data_label=column or None) for column, cell in labelled)
@@ -250,11 +252,12 @@ def _bar(running: dict[str, Any]) -> Markup:
     return element("small", bar, told, title=f"{running['rid']}, {span(running['audio_s'])} of audio", class_="running")
 
 
-def _verbs(worker: dict[str, Any]) -> Markup:
+def _verbs(worker: dict[str, Any], has_admin: bool) -> Markup:
     verbs = ["undrain" if worker["state"] == "draining" else "drain"]
     if worker["breaker"]["state"] != "closed":
         verbs.append("reset")
-    buttons = (element("button", verb.capitalize(), type="button", data_verb=verb) for verb in verbs)
+    closed = {} if has_admin else {"disabled": True, "title": NO_ADMIN}
+    buttons = (element("button", verb.capitalize(), type="button", data_verb=verb, **closed) for verb in verbs)
     return element("span", *buttons, class_="live-only verbs")
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 from router.markup import Markup, element, joined
 
-CURL = """curl -F file=@clip.mp3 -F response_format=srt http://127.0.0.1:8083/v1/audio/transcriptions"""
-PYTHON = """from openai import OpenAI
+ORIGIN = "http://127.0.0.1:8083"  # what the examples call until `asked_at` says better
+CURL = f"""curl -F file=@clip.mp3 -F response_format=srt {ORIGIN}/v1/audio/transcriptions"""
+PYTHON = f"""from openai import OpenAI
 
-client = OpenAI(base_url="http://127.0.0.1:8083/v1", api_key="any")
+client = OpenAI(base_url="{ORIGIN}/v1", api_key="any")
 with open("clip.mp3", "rb") as clip:
     print(client.audio.transcriptions.create(model="whisper-1", file=clip).text)"""
 
@@ -45,6 +47,11 @@ def page(document: dict[str, Any]) -> str:
         element("link", rel="stylesheet", href="/static/style.css"),
     )
     return f"<!doctype html>\n{element('html', head, element('body', header, main, class_='docs'), lang='en')}\n"
+
+
+def asked_at(made: str, origin: str) -> str:
+    """The page as who reached it at `origin` needs it: the examples call that address. Anybody may have written it."""
+    return made.replace(ORIGIN, escape(origin))
 
 
 def _tag(tag: dict[str, Any], document: dict[str, Any]) -> Markup:

@@ -24,9 +24,10 @@ const microphone = new Microphone(
 );
 
 $("key").value = key();
-$("file").addEventListener("change", () => $("file").files[0] && run($("file").files[0]));
+$("file").addEventListener("change", onChoice);
 for (const button of [$("record"), $("live")]) button.addEventListener("click", () => ($("trouble").hidden = true));
 $("sample").addEventListener("click", runSample);
+$("again").addEventListener("click", () => run(state.file));
 $("cancel").addEventListener("click", () => (state.running ? state.running.abort() : microphone.cancel()));
 $("options").addEventListener("submit", (event) => event.preventDefault());
 $("options").addEventListener("change", onOption);
@@ -64,6 +65,7 @@ async function run(file) {
   } finally {
     if (state.running === running) {
       $("cancel").hidden = true;
+      $("again").hidden = false;
       state.running = null;
     }
   }
@@ -80,6 +82,7 @@ function clear(progress) {
   $("trouble").hidden = true;
   $("exports").hidden = true;
   $("cancel").hidden = false;
+  $("again").hidden = true;
   $("text").replaceChildren();
   $("facts").replaceChildren();
   $("progress").textContent = progress;
@@ -145,6 +148,7 @@ async function endLive(file, seconds, turns) {
   const lateMs = turns.map((turn) => turn.lateMs).filter(Number.isFinite).sort((a, b) => a - b);
   state.file = file;
   $("cancel").hidden = true;
+  $("again").hidden = false;
   await player.load(file);
   const text = segments.map((segment) => segment.text).join(" ");
   const late = lateMs.length ? `${lasting(lateMs[lateMs.length >> 1])} after a pause` : null;
@@ -169,6 +173,12 @@ function showSnippets() {
   };
   $("curl").textContent = state.isLive ? snippets.liveCommand : snippets.curl(options);
   $("python").textContent = state.isLive ? snippets.livePython(options) : snippets.python(options);
+}
+
+function onChoice() {
+  const [file] = $("file").files;
+  $("file").value = ""; // or choosing the same file again would be no change
+  if (file) run(file);
 }
 
 function onOption() {

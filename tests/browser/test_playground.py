@@ -62,6 +62,29 @@ async def test_a_newcomer_without_a_file_or_a_microphone_can_try_it(open_page, d
     assert await transcript_of(page) == "five seven nine zero one"
 
 
+async def test_the_same_file_can_be_sent_again(open_page, digits_url):
+    """
+    Chosen once more, or by the button with other options: each time there is a request of its own.
+    """
+    page = await open_page(digits_url)
+    asked = page.locator("#facts div", has_text="Request").locator("dd")
+    seen = []
+    for send_again in (
+        lambda: page.set_input_files("#file", CLIP),
+        lambda: page.set_input_files("#file", CLIP),
+        page.get_by_role("button", name="Send again").click,
+    ):
+        assert await page.input_value("#file") == ""
+        await page.get_by_label("Language").fill("en" if len(seen) == 2 else "")
+        await send_again()
+        await expect(asked).not_to_have_text(seen[-1] if seen else "", timeout=HEARD_WITHIN_MS)
+        seen.append(await asked.text_content())
+
+    assert len(set(seen)) == 3
+    assert await transcript_of(page) == ENTRIES[CLIP.name]["text"]
+    assert "language=en" in await page.text_content("#curl")
+
+
 async def test_a_pressed_segment_is_played_and_lit(open_page, digits_url):
     """
     By keyboard too: focus it, press Enter, hear it; at its end the player stops.

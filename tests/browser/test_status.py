@@ -87,6 +87,18 @@ async def test_draining_asks_for_the_admin_key_and_says_why_not(open_page):
         await expect(state(page, "left")).to_have_text("● ready")
 
 
+async def test_without_an_admin_key_no_button_leads_nowhere(open_page, digits_url):
+    """
+    It cannot be pressed, and the page says what would have to be set.
+    """
+    page = await open_page(digits_url, "/lb-status")
+    drain = page.get_by_role("button", name="Drain")
+
+    await expect(drain).to_be_disabled()
+    assert "ADMIN_KEY" in await drain.get_attribute("title")
+    await expect(page.get_by_text("set ADMIN_KEY on the router")).to_be_visible()
+
+
 async def test_the_filter_stays_while_the_page_goes_on(open_page):
     """
     What is typed hides the other rows, keeps the focus, and outlives refreshes.

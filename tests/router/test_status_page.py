@@ -14,7 +14,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 async def page_of(fleet):
-    return status_page.page(fleet.service.status.to_json(), Trend())
+    return status_page.page(fleet.service.status.to_json(), Trend(), has_admin=True)
 
 
 async def test_the_page_says_what_the_document_says():
@@ -136,6 +136,6 @@ async def test_sixty_four_workers_are_rendered_quickly():
         trend.note(Moment(backlog_s=at, expected_wait_s=at / 2, refused=at))
     started = time.process_time()
     for _ in range(5):
-        status_page.page(document, trend)
+        status_page.page(document, trend, has_admin=True)
 
     assert (time.process_time() - started) / 5 < 0.03

@@ -3,8 +3,10 @@
 import json
 import re
 
+import pytest
+
 from router.description.document import document
-from router.description.page import page
+from router.description.page import ORIGIN, asked_at, page
 from tests.router.scripted import scripted_fleet
 
 DOCUMENT = json.loads(json.dumps(document()))
@@ -44,6 +46,30 @@ async def test_both_are_served_to_anybody_with_a_tag():
                 assert "default-src 'none'" in response.headers["Content-Security-Policy"]
                 tag = response.headers["ETag"]
                 body = await response.text()
-            assert json.loads(body) == DOCUMENT if kind == "application/json" else body == PAGE
+            assert json.loads(body) == DOCUMENT if kind == "application/json" else body == asked_at(PAGE, fleet.url)
             async with fleet.client.get(fleet.url + path, headers={"If-None-Match": tag}) as response:
                 assert response.status == 304
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({"Host": "speech.example:8443"}, "http://speech.example:8443"),
+        ({"Host": "speech.example", "X-Forwarded-Proto": "https"}, "https://speech.example"),
+        ({"Host": "speech.example", "X-Forwarded-Proto": "<script>"}, "http://speech.example"),
+        ({"Host": ""}, ORIGIN),
+    ],
+)
+async def test_the_examples_call_the_address_that_the_page_was_asked_at(sent, shown):
+    """What is copied from the page works where it was read, behind a proxy that ends TLS too."""
+    async with scripted_fleet(1) as fleet, fleet.client.get(f"{fleet.url}/docs", headers=sent) as response:
+        body = await response.text()
+
+    assert f"{shown}/v1/audio/transcriptions" in body
+    assert f"base_url=&quot;{shown}/v1&quot;" in body
+    assert shown == ORIGIN or ORIGIN not in body
+
+
+def test_an_address_is_text():
+    """Whatever a caller's Host header was."""
+    assert "<b>" not in asked_at(PAGE, "http://<b>")
