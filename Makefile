@@ -48,6 +48,8 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 
 install: $(VENV)/.run
 
+# for `up`, which refuses a misspelt one: the names on the line
+run: export MAKE_GIVEN = $(strip $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
 run: $(VENV)/.run
 	@exec $(BIN)/whisper-fleet up $(ARGS)
 

@@ -21,8 +21,10 @@ Written by `make docs` from the settings records; a test compares. Each setting 
 case, an option: `MAX_WAIT_S=60` or `--max-wait-s 60`; the option wins. A wrong value is one sentence that names the
 variable, and exit code 3.
 
-`whisper-fleet up` passes its own environment on to the router and the workers it starts, so their settings can be given
-to it as well; only `WORKERS`, `MODEL`, `HOST`, `PORT` and `WYOMING` mean what the first table says.
+`whisper-fleet up` passes its own environment, and options of router and worker, on to those it starts, so their
+settings can be given to it as well; only `WORKERS`, `MODEL`, `HOST`, `PORT` and `WYOMING` mean what the first table
+says. A misspelt option is refused, and so is a misspelt variable on the line of `make run`; in the environment nobody
+can tell one from another program's.
 """
 
 SERVICES: tuple[tuple[str, type[Any]], ...] = (("router", RouterSettings), ("worker", WorkerSettings))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleet import __version__, telemetry
+from fleet.options import meant
 
 EXIT_USAGE, EXIT_STARTUP, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -53,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = COMMANDS.get(name)
     if command is None or not is_installed(command):
-        reason = "is not part of this installation" if command else "is not a command"
-        print(f"error: {name!r} {reason}; there are: {', '.join(offered())}", file=sys.stderr)
+        reason = "is not part of this installation" if command else f"is not a command{meant(name, offered())}"
+        print(f"error: {name!r} {reason.rstrip('?')}; there are: {', '.join(offered())}", file=sys.stderr)
         return EXIT_USAGE
     return _start(name, command, rest)
 

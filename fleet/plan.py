@@ -12,6 +12,8 @@ from fleet.settings import setting
 
 # each means something else to `up` than to the child that would read it, or is set for each child below
 OWN_NAMES = frozenset(["WORKERS", "MODEL", "MODEL_SIZE", "HOST", "PORT", "WORKER_ID", "WYOMING", "WYOMING_PORT"])
+# options of the children that are none of `up`: what it sets itself for each of them
+NOT_PASSED_ON = OWN_NAMES | {"CPU_THREADS"}
 # numpy and onnxruntime start threads of their own that fight the model's for the cores
 ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -20,7 +22,11 @@ CAN_PIN = hasattr(os, "sched_setaffinity")  # Linux
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpSettings:
-    """Start a router and N workers on this machine, and keep them running until Ctrl-C."""
+    """
+    Start a router and N workers on this machine, and keep them running until Ctrl-C.
+
+    What `whisper-fleet router --help` and `whisper-fleet worker --help` list may be given here too, and is passed on.
+    """
 
     workers: int = setting(2, "worker processes, each with a model of its own", unit="processes", least=1, most=256)
     model: str = setting(

@@ -7,9 +7,11 @@ same name in kebab case, an option; options win. A wrong value is one sentence t
 
 import argparse
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from fleet.options import Parser
 
 Settings = TypeVar("Settings")
 
@@ -41,32 +43,87 @@ def load(kind: type[Settings], environ: Mapping[str, str], argv: Sequence[str] =
 
     Raises SettingError. `--help` prints every setting with unit and default, and exits.
     """
+    return load_beside(kind, (), environ, argv, prog=prog)[0]
+
+
+def load_beside(
+    kind: type[Settings],
+    others: Sequence[type[Any]],
+    environ: Mapping[str, str],
+    argv: Sequence[str],
+    *,
+    prog: str,
+    but: Collection[str] = (),
+) -> tuple[Settings, dict[str, str]]:
+    """
+    The same, where the settings of `others` (less those named in `but`) are options too, which `--help` leaves out.
+
+    Those given come back as the environment of whoever reads them, unchecked. Raises SettingError.
+    """
     types_by_name = get_type_hints(kind)
-    options = vars(parser_of(kind, prog).parse_args(argv))
+    parser = parser_of(kind, prog)
+    own = {one.name for one in _fields_of(kind)}
+    hidden = {one.name: one for other in others for one in _fields_of(other) if one.name.upper() not in but}
+    theirs = {name: one for name, one in hidden.items() if name not in own}
+    for one in theirs.values():
+        _add_option(parser, one, argparse.SUPPRESS)
+    options = vars(parser.parse_args(argv))
     values: dict[str, Any] = {}
     for one in _fields_of(kind):
         given = options[one.name] if options[one.name] is not None else _from_environ(one, environ)
         if given is not None:
             values[one.name] = parse(given, types_by_name[one.name], one)
-    return kind(**values)
+    passed_on = {name.upper(): options[name] for name in theirs if options[name] is not None}
+    return kind(**values), passed_on
 
 
-def parser_of(kind: type[Any], prog: str = "") -> argparse.ArgumentParser:
+def names_of(kind: type[Any]) -> Iterator[str]:
+    """Every variable that is read for this record."""
+    for one in _fields_of(kind):
+        yield from (one.name.upper(), *one.metadata["also"])
+
+
+def parser_of(kind: type[Any], prog: str = "") -> Parser:
     """An option for every field."""
-    parser = argparse.ArgumentParser(
+    types_by_name = get_type_hints(kind)
+    names = [one.name for one in _fields_of(kind)]
+    shown = max(names, key=lambda name: "_" in name)  # the first of two words, which shows what becomes of the dash
+    parser = Parser(
         prog=prog or None,
         description=(kind.__doc__ or "").strip(),
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
-        epilog="Each option may be given as an environment variable of the same name: --queue-limit is QUEUE_LIMIT.",
+        epilog="Each option may be given as an environment variable of the same name: "
+        f"{_option(shown)} is {shown.upper()}.",
     )
     for one in _fields_of(kind):
         unit = f" [{one.metadata['unit']}]" if one.metadata["unit"] else ""
-        shown = "unset" if one.default is None else _shown(one.default)
-        metavar = "|".join(one.metadata["choices"]) or one.name.rpartition("_")[2].upper()
-        text = f"{one.metadata['text']}{unit} (default: {shown})".replace("%", "%%")
-        flag: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(one.default, bool) else {}
-        parser.add_argument(f"--{one.name.replace('_', '-')}", dest=one.name, metavar=metavar, help=text, **flag)
+        default = "unset" if one.default is None else _shown(one.default)
+        text = f"{one.metadata['text']}{unit} (default: {default})".replace("%", "%%")
+        _add_option(parser, one, text, _metavar(one, types_by_name[one.name]))
     return parser
+
+
+def _add_option(parser: Parser, one: Field[Any], text: str, metavar: str | None = None) -> None:
+    flag: dict[str, Any] = {"nargs": "?", "const": "true"} if isinstance(one.default, bool) else {}
+    parser.add_argument(_option(one.name), dest=one.name, metavar=metavar, help=text, **flag)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _metavar(one: Field[Any], kind: Any) -> str:
+    """What the help shows for the value: by its type and unit, or the name where that is a word of its own."""
+    kinds = {kind, *get_args(kind)}
+    if one.metadata["choices"]:
+        return "|".join(one.metadata["choices"])
+    if bool in kinds:
+        return "true|false"
+    if kinds & {int, float}:
+        return {"s": "SECONDS", "MB": "MB"}.get(one.metadata["unit"], "N")
+    last = one.name.rpartition("_")[2]
+    kept = last == one.name or last in ("url", "file", "dir", "id", "token")
+    return last.upper() if kept else "TEXT"
 
 
 def parse(text: str, wanted: Any, one: Field[Any]) -> Any:

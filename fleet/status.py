@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet import remote
+from fleet.options import Parser
 
 EXIT_OK, EXIT_FAILED = 0, 1
 ANSWER_TIMEOUT_S = 5
@@ -37,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="whisper-fleet status", description="What a running fleet is doing.")
+def _parser() -> Parser:
+    parser = Parser(prog="whisper-fleet status", description="What a running fleet is doing.")
     parser.add_argument("--watch", action="store_true", help="keep showing it until Ctrl-C (default: once)")
     parser.add_argument("--interval", type=float, default=2, metavar="S", help="of --watch, in seconds (default: 2)")
     parser.add_argument("--json", action="store_true", help="print the report itself (default: a table)")

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from fleet import remote, transcribe_job
 from fleet.fields import ResponseFormat
+from fleet.options import Parser
 from fleet.transcribe_job import Way
 
 EXTENSIONS = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
@@ -82,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_FAILED if any(outcome.error for outcome in outcomes) else EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="whisper-fleet transcribe", description="Send files to a running fleet.")
+def _parser() -> Parser:
+    parser = Parser(prog="whisper-fleet transcribe", description="Send files to a running fleet.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video file")
     parser.add_argument("--format", choices=list(ResponseFormat), default="text", help="of the answer (default: text)")
     parser.add_argument("--language", help="language of the speech, such as en or english (default: detected)")

@@ -15,11 +15,12 @@ from importlib import resources
 
 import aiohttp
 
-from fleet import settings
+from fleet import given
 from fleet.banner import Banner
-from fleet.plan import FleetPlan, UpSettings, plan
+from fleet.plan import FleetPlan, plan
 from fleet.ports import held_ports
 from fleet.serve import EXIT_CRASH, EXIT_OK, EXIT_STARTUP, Signals, StartupError, first_of
+from fleet.settings import SettingError
 from fleet.supervise import Keeper, ServiceFailed
 
 SAMPLE_TIMEOUT_S = 600  # a large model on a small CPU takes its time over the first clip
@@ -29,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the fleet in the foreground; the exit code is 0 once drained, 3 where it cannot start."""
     banner = Banner()
     try:
-        wanted = settings.load(UpSettings, os.environ, sys.argv[1:] if argv is None else argv, prog="whisper-fleet up")
+        wanted, environ = given.read(os.environ, sys.argv[1:] if argv is None else argv)
         with held_ports(wanted.host, wanted.port, wanted.workers) as ports:
-            return asyncio.run(_up(plan(wanted, ports, os.environ), banner))
-    except (settings.SettingError, StartupError) as error:
+            return asyncio.run(_up(plan(wanted, ports, environ), banner))
+    except (SettingError, StartupError) as error:
         banner.error(str(error))
         return EXIT_STARTUP
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from fleet.options import Parser
 from fleet.serve import EXIT_OK, EXIT_STARTUP
 from router.key_file import KeyFile, KeyFileError
 from router.key_watch import RELOADED_WITHIN_S
@@ -89,9 +90,9 @@ def _failed(message: str) -> int:
     return EXIT_STARTUP
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     about = "Keys for callers, each with limits of its own. Only an HMAC of each is kept."
-    parser = argparse.ArgumentParser(prog="whisper-fleet keys", description=about)
+    parser = Parser(prog="whisper-fleet keys", description=about)
     _add_places(parser, os.environ.get("API_KEYS_FILE"), os.environ.get("API_KEYS_PEPPER_FILE"))
     actions = parser.add_subparsers(dest="action", metavar="add|list|revoke")
     parser.set_defaults(action="list")

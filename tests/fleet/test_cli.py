@@ -45,7 +45,7 @@ def test_no_command_is_a_usage_error(capsys):
 def test_unknown_command_names_the_known(capsys):
     """One line."""
     assert cli.main(["trnscribe"]) == 2
-    assert "'trnscribe' is not a command; there are: up" in capsys.readouterr().err
+    assert "'trnscribe' is not a command; did you mean transcribe; there are: up" in capsys.readouterr().err
 
 
 def test_version(capsys):

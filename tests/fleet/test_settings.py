@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fleet.settings import SettingError, load, parser_of, setting
+from fleet.settings import SettingError, load, load_beside, names_of, parser_of, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +81,35 @@ def test_unknown_option():
     with pytest.raises(SystemExit) as ended:
         parser_of(Knobs, "thing").parse_args(["--colour", "red"])
     assert ended.value.code == 2
+
+
+def test_settings_of_others_are_options_too():
+    """Given back as an environment; the help leaves them out, and some are not taken at all."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Others:
+        """What somebody else reads."""
+
+        wait_s: float = setting(9, "its own wait")
+        colour: str = setting("red", "which")
+        size: int = setting(1, "how large")
+
+    knobs, passed_on = load_beside(
+        Knobs, [Others], {}, ["--wait-s", "3", "--colour", "blue"], prog="thing", but=["SIZE"]
+    )
+    assert (knobs.wait_s, passed_on) == (3.0, {"COLOUR": "blue"})
+    with pytest.raises(SystemExit):
+        load_beside(Knobs, [Others], {}, ["--size", "3"], prog="thing", but=["SIZE"])
+
+
+def test_names_of_a_record():
+    """Other names of a variable are names as well."""
+    assert {"QUEUE_LIMIT", "MODEL", "MODEL_SIZE"} <= set(names_of(Knobs))
+
+
+def test_help_shows_kinds_of_values():
+    """By type and unit; the example at the end is an option that there is."""
+    text = parser_of(Knobs, "thing").format_help()
+    for shown in ("--queue-limit N", "--wait-s SECONDS", "--is-open [true|false]", "--model MODEL", "--mode a|b"):
+        assert shown in text
+    assert "--queue-limit is QUEUE_LIMIT" in " ".join(text.split())

@@ -1,10 +1,10 @@
 """`whisper-fleet models`: what there is by name, and `models pull NAME` to have it before a worker needs it."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
+from fleet.options import Parser
 from fleet.serve import EXIT_OK, EXIT_STARTUP, StartupError
 from worker.models import catalogue
 from worker.settings import SCRIPTED_PREFIX
@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="whisper-fleet models", description="The models that a worker can run.")
+def _parser() -> Parser:
+    parser = Parser(prog="whisper-fleet models", description="The models that a worker can run.")
     actions = parser.add_subparsers(dest="action", metavar="list|pull")
     parser.set_defaults(action="list")
     actions.add_parser("list", help="names, and where each is pulled from (the default)")
