@@ -19,6 +19,8 @@ RUNNING_SHOWN = 4  # of a worker's requests, those that run longest: one with 16
 CURVE_HEIGHT = 28
 NO_ADMIN = "To drain workers from here, set ADMIN_KEY on the router."
 
+SPOKEN = {"refused": "down"}  # beside the tile of refused callers, a worker nobody listens at needs another word
+
 # a shape for each word, so that colour is never the only sign; the tone picks the colour
 SIGNS = {
     "ready": ("●", "good"),
@@ -29,7 +31,7 @@ SIGNS = {
     "half open": ("◐", "busy"),
     "ejected": ("■", "bad"),
     "silent": ("▲", "bad"),
-    "refused": ("✕", "bad"),
+    "down": ("✕", "bad"),
     "broken": ("✕", "bad"),
     "stopped": ("✕", "bad"),
 }
@@ -78,7 +80,11 @@ def state_of(worker: dict[str, Any]) -> str:
     circuit = str(worker["breaker"]["state"])
     if worker["state"] == "ready" and circuit != "closed":
         return "ejected" if circuit == "open" else "half open"
-    return str(worker["state"])
+    return _spoken(str(worker["state"]))
+
+
+def _spoken(state: str) -> str:
+    return SPOKEN.get(state, state)
 
 
 def _shell(stamp: str, main: Markup) -> str:
@@ -124,6 +130,7 @@ def _tiles(document: dict[str, Any]) -> Markup:
         ("Speed", f"{fleet['rate_audio_x']:.3g} x", "real time, last minute", False),
         ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % in the last minute", rates["reject_pct"] > 0),
         ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % in the last minute", rates["err_pct"] > 0),
+        ("Retried", f"{totals['retries']}", "failed tries, run again elsewhere", False),
         *_door_tiles(document),
     )
     return element("dl", *(_tile(*tile) for tile in tiles), class_="tiles")
@@ -192,7 +199,7 @@ def _worker(worker: dict[str, Any], has_admin: bool) -> Markup:
     state, breaker, latency = state_of(worker), worker["breaker"], worker["lat_s"]
     shape, tone = SIGNS.get(state, ("○", "busy"))
     about = ", ".join(str(worker[name]) for name in ("model", "device", "compute_type") if worker[name])
-    why = element("small", worker["why"]) if worker["why"] else None
+    why = element("small", worker["why"].removeprefix(f"{state}: ")) if worker["why"] else None
     cells = (
         (element("b", worker["id"]), element("small", about)),
         (element("span", f"{shape} {state}", class_=f"state {tone}"), why),
@@ -268,9 +275,10 @@ def _events(events: Sequence[dict[str, Any]]) -> Markup:
 
 def _event(event: dict[str, Any]) -> Markup:
     when = element("time", event["t"][11:19], datetime=event["t"])
-    return element(
-        "li", when, " ", element("b", event["worker"]), f" {event['event']} ", element("small", event["detail"])
-    )
+    was, before = event["detail"][:4], event["detail"][4:]
+    detail = f"was {_spoken(before)}" if was == "was " else event["detail"]
+    worker, happened = element("b", event["worker"]), f" {_spoken(event['event'])} "
+    return element("li", when, " ", worker, happened, element("small", detail))
 
 
 def span(seconds: float | None) -> str:

@@ -110,7 +110,7 @@ async function refreshUnlocked() {
 function onClick(event) {
   if (event.target.value === "cancel") ask.close("cancel");
   const { verb } = event.target.dataset ?? {};
-  if (event.detail > 1) return; // the second of a double click would take back the first
+  if (event.detail > 1) return; // the second of a double click would take back the first, or hit another worker
   if (verb) carryOut(verb, event.target.closest("tr").dataset.worker);
 }
 

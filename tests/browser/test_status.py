@@ -1,5 +1,6 @@
 """The status page as an operator sees it."""
 
+import re
 import time
 
 import pytest
@@ -33,14 +34,16 @@ async def test_a_killed_worker_is_down_within_three_seconds_and_returns(open_pag
 
         one.stop()
         killed_at = time.monotonic()
-        await expect(state(page, "left")).to_have_text("✕ refused", timeout=20_000)
+        await expect(state(page, "left")).to_have_text("✕ down", timeout=20_000)
         assert time.monotonic() - killed_at < DOWN_WITHIN_S
         await expect(page.locator("tr.bad small", has_text="refuses connections")).to_be_visible()
+        await expect(page.locator(".events li").first).to_have_text(re.compile(r"left down was ready"))
 
         again = scripted("left", port=one.port)
         try:
             await expect(state(page, "left")).to_have_text("● ready", timeout=60_000)
             await expect(page.locator(".events li", has_text="restarted").first).to_be_visible()
+            await expect(page.locator(".events")).not_to_contain_text("refused")
         finally:
             again.stop()
 
@@ -113,6 +116,30 @@ async def test_the_filter_stays_while_the_page_goes_on(open_page):
 
         await expect(page.locator("tr[data-worker]:visible")).to_have_count(1)
         assert await page.evaluate("document.activeElement.id") == "filter"
+
+
+async def test_on_a_phone_workers_in_trouble_come_first(open_page):
+    """
+    Whoever is not ready stands above those that are; in a wide window the rows keep their places.
+    """
+    workers = [scripted(name) for name in ("one", "two", "three")]
+    router = processes.router(workers)
+    async with processes.up(*workers, router):
+        page = await open_page(router.url, "/lb-status", viewport={"width": 400, "height": 800})
+        await expect(state(page, "three")).to_have_text("● ready", timeout=20_000)
+        workers[2].stop()
+        await expect(state(page, "three")).to_have_text("✕ down", timeout=20_000)
+
+        assert await downwards(page) == ["three", "one", "two"]
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        assert await downwards(page) == ["one", "two", "three"]
+
+
+async def downwards(page):
+    """The workers' names as the window shows them."""
+    rows = await page.locator("tr[data-worker]").all()
+    tops = {await row.get_attribute("data-worker"): (await row.bounding_box())["y"] for row in rows}
+    return sorted(tops, key=tops.__getitem__)
 
 
 async def test_the_table_needs_no_javascript(open_page, digits_url):

@@ -8,7 +8,7 @@ import pytest
 from router import status_page
 from router.trend import Moment, Trend
 from tests.router.made import report
-from tests.router.scripted import HoldGate, scripted_fleet
+from tests.router.scripted import HoldGate, dies, scripted_fleet
 
 EVIL = "<script>alert(1)</script>"
 
@@ -44,6 +44,22 @@ async def test_what_a_worker_says_is_text():
 
     assert EVIL not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
+
+
+async def test_a_rescue_is_seen():
+    """
+    A worker that dies under a request fails nobody, but a tile counts what was run again elsewhere.
+    """
+    async with scripted_fleet(2) as fleet:
+        before = await page_of(fleet)
+        fleet.workers[0].behaviour = dies
+        answers = await asyncio.gather(fleet.transcribe(), fleet.transcribe())
+        page = await page_of(fleet)
+
+    assert [status for status, _, _ in answers] == [200, 200]
+    assert "<dt>Retried</dt><dd><b>0</b>" in before
+    assert "<dt>Retried</dt><dd><b>1</b>" in page
+    assert "<dt>Failed</dt><dd><b>0</b>" in page
 
 
 async def test_running_requests_have_bars():
