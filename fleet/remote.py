@@ -57,7 +57,8 @@ def explained(error: Exception, url: str) -> RemoteError:
         return error
     if isinstance(error, aiohttp.ClientConnectorError):
         why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "it cannot be reached"
-        return RemoteError(f"no fleet answers at {url} ({why}); start one with: whisper-fleet up")
+        elsewhere = ", or name one with --url URL or FLEET_URL" if url == DEFAULT_URL else ""
+        return RemoteError(f"no fleet answers at {url} ({why}); start one with: whisper-fleet up{elsewhere}")
     if isinstance(error, TimeoutError):
         return RemoteError(f"{url} did not answer in time")
     return RemoteError(f"the connection to {url} failed ({type(error).__name__})")

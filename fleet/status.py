@@ -21,6 +21,16 @@ EXIT_OK, EXIT_FAILED = 0, 1
 ANSWER_TIMEOUT_S = 5
 COLOURS = {"ready": "green", "loading": "yellow", "warming": "yellow", "draining": "yellow", "half-open": "yellow"}
 
+# how the router counts ends, in words
+ENDS = {
+    "ok": "{} ok",
+    "caller_error": "{} wrong from the caller",
+    "refused": "{} refused as too many",
+    "failed": "{} failed",
+    "client_cancel": "{} given up by the caller",
+    "deadline": "{} too late",
+}
+ALWAYS = ("ok", "failed")
 WIDE = 120  # columns of a terminal that has room for everything, and of a pipe
 
 Report = Mapping[str, Any]
@@ -97,15 +107,23 @@ def table(report: Report, width: int = WIDE) -> RenderableType:
 
 
 def summary(report: Report) -> str:
-    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | 12 requests, 12 ok`."""
+    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | 12 requests: 11 ok, 1 failed ...`."""
     parts = [
         f"router {_at(report, 'router.state')}",
         f"{_at(report, 'fleet.ready')} of {_at(report, 'fleet.workers')} workers ready",
         f"{_at(report, 'fleet.busy')} of {_at(report, 'fleet.slots')} slots busy",
         f"{_at(report, 'queue.len')} waiting, {_at(report, 'queue.work_s')} s of work",
-        f"{_at(report, 'totals.requests')} requests, {_at(report, 'totals.ok')} ok",
+        f"{_at(report, 'totals.requests')} requests: {_ends(report)}",
     ]
     return " | ".join(parts)
+
+
+def _ends(report: Report) -> str:
+    """How requests ended, so that a caller's mistake is not taken for a failure; rare ends only if there are any."""
+    counts = {name: _at(report, f"totals.{name}") for name in ENDS}
+    return ", ".join(
+        ENDS[name].format(count) for name, count in counts.items() if count not in ("", "0") or name in ALWAYS
+    )
 
 
 def _cell(column: "Column", worker: Report) -> Text:

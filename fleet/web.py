@@ -31,18 +31,25 @@ logger = logging.getLogger(__name__)
 
 
 def add(
-    router: web.UrlDispatcher, method: str, path: str, handler: Handler, *, expect: ExpectHandler | None = None
+    router: web.UrlDispatcher,
+    method: str,
+    path: str,
+    handler: Handler,
+    *,
+    expect: ExpectHandler | None = None,
+    head: bool = False,
 ) -> None:
     """
     Register a route, the same without `/v1` (some clients' base URL lacks it), and both with a trailing slash.
 
-    `expect` answers `Expect: 100-continue`, for routes that may refuse before the body is sent.
+    `expect` answers `Expect: 100-continue`, for routes that may refuse before the body is sent. With `head`, HEAD gets
+    the same without a body: monitors of uptime ask so.
     """
     expect = expect or any_body
-    for spelling in {path, path.removeprefix("/v1")}:
-        router.add_route(method, spelling, handler, expect_handler=expect)
-        if not spelling.endswith("/"):
-            router.add_route(method, f"{spelling}/", handler, expect_handler=expect)
+    plain = {path, path.removeprefix("/v1")}
+    for spelling in plain | {f"{one}/" for one in plain if not one.endswith("/")}:
+        for each in (method, "HEAD") if head else (method,):
+            router.add_route(each, spelling, handler, expect_handler=expect)
 
 
 async def any_body(request: web.Request) -> web.StreamResponse | None:

@@ -53,13 +53,13 @@ class Api:
         """Register everything."""
         for kind in (TRANSCRIPTIONS, TRANSLATIONS, PLAIN, ASR):
             add(routes, "POST", kind.path, self._handler(kind), expect=self.expecting(kind))
-        add(routes, "GET", "/v1/models", self.list_models)
+        add(routes, "GET", "/v1/models", self.list_models, head=True)
         add(routes, "GET", "/v1/models/{id:.+}", self.get_model)
         add(routes, "DELETE", "/v1/models/{id:.+}", self.delete_model)
-        add(routes, "GET", "/health", self.health)
-        add(routes, "GET", "/healthz", self.healthz)
-        add(routes, "GET", "/readyz", self.readyz)
-        add(routes, "GET", "/metrics", self.get_metrics)
+        add(routes, "GET", "/health", self.health, head=True)
+        add(routes, "GET", "/healthz", self.healthz, head=True)
+        add(routes, "GET", "/readyz", self.readyz, head=True)
+        add(routes, "GET", "/metrics", self.get_metrics, head=True)
 
     def _handler(self, kind: FormKind) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -98,10 +98,10 @@ class Pages:
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
-        add(routes, "GET", "/", self.playground)
-        add(routes, "GET", "/lb-status", self.lb_status)
-        add(routes, "GET", "/docs", self.docs)
-        add(routes, "GET", "/openapi.json", self.openapi)
+        add(routes, "GET", "/", self.playground, head=True)
+        add(routes, "GET", "/lb-status", self.lb_status, head=True)
+        add(routes, "GET", "/docs", self.docs, head=True)
+        add(routes, "GET", "/openapi.json", self.openapi, head=True)
         routes.add_get("/static/{name}", self.static_file)
 
     async def playground(self, request: web.Request) -> web.Response:
@@ -131,7 +131,7 @@ class Pages:
         A browser cannot send a key with an address, so without a good one it gets the page that asks for it.
         """
         if self._keys.is_known(request):
-            if "text/event-stream" in request.headers.get("Accept", ""):
+            if request.method == "GET" and "text/event-stream" in request.headers.get("Accept", ""):
                 return await self._watch(request)
             return _html(self._page()) if wants_html(request) else json_answer(self._status.to_json())
         if wants_html(request):

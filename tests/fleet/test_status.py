@@ -15,7 +15,7 @@ REPORT = {
     "router": {"state": "serving"},
     "fleet": {"workers": 2, "ready": 1, "slots": 2, "busy": 1},
     "queue": {"len": 3, "work_s": 12.3456},
-    "totals": {"requests": 10, "ok": 9},
+    "totals": {"requests": 27, "ok": 18, "caller_error": 9, "refused": 0, "failed": 0},
     "workers": [
         {"id": "w1", "state": "ready", "slots": 1, "inflight": 1, "rtf": 0.0123, "lat_s": {"p50": 0.2}, "why": None},
         {"id": "w2", "state": "out", "breaker": {"last_error": "refused 3 s ago"}},
@@ -33,7 +33,8 @@ def drawn(report):
 def test_table():
     """One line about the fleet, one row a worker, numbers short."""
     text = drawn(REPORT)
-    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | 10 requests, 9 ok" in text
+    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | 27 requests: " in text
+    assert "27 requests: 18 ok, 9 wrong from the caller, 0 failed\n" in text
     assert "1/1" in text
     assert "0.0123" in text
     assert "refused 3 s ago" in text
@@ -80,4 +81,4 @@ async def test_command(aiohttp_server, unused_tcp_port):
     code, _, err = await run("--url", f"{url}other/")
     assert (code, "is not a router" in err) == (1, True)
     code, _, err = await run("--url", f"http://127.0.0.1:{unused_tcp_port}")
-    assert (code, "connection refused" in err) == (1, True)
+    assert (code, "connection refused" in err, "--url" in err) == (1, True, False)

@@ -34,7 +34,7 @@ async def gone(request):
 async def client(aiohttp_client):
     """An application with those three."""
     app = web.Application(client_max_size=100)
-    add(app.router, "GET", "/v1/well", well)
+    add(app.router, "GET", "/v1/well", well, head=True)
     add(app.router, "GET", "/v1/full", full)
     add(app.router, "GET", "/v1/wrong", wrong)
     add(app.router, "GET", "/v1/gone", gone)
@@ -45,6 +45,14 @@ async def client(aiohttp_client):
 async def test_every_route_has_four_spellings(client, path):
     """With and without /v1, with and without a slash at the end."""
     assert (await client.get(path)).status == 200
+
+
+async def test_head_is_get_without_a_body(client):
+    """Where a route says so: the same status and length, errors as well; elsewhere it is refused."""
+    got, asked = await client.get("/well/"), await client.head("/well/")
+    assert (asked.status, asked.headers["Content-Type"], await asked.read()) == (200, got.headers["Content-Type"], b"")
+    assert int(asked.headers["Content-Length"]) == len(await got.read())
+    assert (await client.head("/full")).status == 405
 
 
 async def test_who_hangs_up_is_no_error_in_the_log(client, caplog):
