@@ -1,6 +1,7 @@
 """A fleet as its command-line clients see it: where it is, which key it wants, and its failures as one sentence."""
 
 import argparse
+import json
 import os
 from typing import Any
 
@@ -11,10 +12,11 @@ CONNECT_TIMEOUT_S = 5
 
 
 class RemoteError(Exception):
-    """The fleet could not be asked, or said no; the message is for a person."""
+    """The fleet could not be asked, or said no; the message is for a person, `code` the fleet's own word."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, code: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(message)
+        self.code = code
         self.retry_after_s = retry_after_s
 
 
@@ -43,12 +45,23 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
     body = await response.read()
     if response.status < 400:
         return body
+    code = ""
     try:
         error = (await response.json(content_type=None))["error"]
-        message = f"{error['message']} ({error['code']})"
+        message, code = f"{error['message']} ({error['code']})", str(error["code"])
     except (ValueError, KeyError, TypeError):
         message = f"the answer was {response.status} {response.reason}"
-    raise RemoteError(message, retry_after_s=_retry_after_s(response))
+    raise RemoteError(message, code=code, retry_after_s=_retry_after_s(response))
+
+
+async def models_of(http: aiohttp.ClientSession) -> list[str]:
+    """The names that the fleet takes for a model; raises RemoteError, or what aiohttp does."""
+    async with http.get("v1/models") as response:
+        listed = json.loads(await body_of(response))
+    try:
+        return [str(model["id"]) for model in listed["data"]]
+    except (KeyError, TypeError) as error:
+        raise RemoteError("the list of models cannot be read") from error
 
 
 def explained(error: Exception, url: str) -> RemoteError:

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +118,20 @@ async def _send(
         try:
             body = await _post(path, wish, http, progress, bar)
         except (aiohttp.ClientError, TimeoutError, remote.RemoteError) as error:
-            return Outcome(path=path, error=str(remote.explained(error, wish.url)))
+            return Outcome(path=path, error=await _explained(error, wish, http))
         except OSError as error:  # after the network's own: the file
             return Outcome(path=path, error=error.strerror or str(error))
         progress.update(bar, total=1, completed=1, phase="done")
         return Outcome(path=path, body=body)
+
+
+async def _explained(error: Exception, wish: Wish, http: aiohttp.ClientSession) -> str:
+    """The sentence; where the model is not loaded, with those that are."""
+    if isinstance(error, remote.RemoteError) and error.code == "model_not_found":
+        with suppress(aiohttp.ClientError, TimeoutError, ValueError, remote.RemoteError):  # then the fleet's own words
+            loaded = ", ".join(await remote.models_of(http))
+            return f"model {wish.fields['model']!r} is not loaded; --model may be one of: {loaded}"
+    return str(remote.explained(error, wish.url))
 
 
 async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: Progress, bar: TaskID) -> bytes:

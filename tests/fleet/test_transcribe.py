@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from fleet.errors import Unavailable
+from fleet.errors import NotFound, Unavailable
+from fleet.models import listed
 from fleet.web import error_response
 from tests.fleet.transcribing import transcribe
 
@@ -49,6 +50,28 @@ async def test_one_file(fleet, clip):
 
     assert (code, out, err) == (0, "a.wav 3000000\n", "")
     assert fleet.seen == [{"model": "whisper-1", "response_format": "srt", "language": "en"}]
+
+
+async def test_a_model_that_is_not_loaded_is_answered_with_those_that_are(aiohttp_server, clip):
+    """Not with the address at which a program would ask; where that fails too, with the fleet's own words."""
+
+    async def lost(request):
+        return error_response(NotFound("It is not loaded.", code="model_not_found"))
+
+    async def models(request):
+        return web.json_response(listed(["tiny"]) if is_well else [])
+
+    app = web.Application()
+    app.router.add_post("/v1/audio/transcriptions", lost)
+    app.router.add_get("/v1/models", models)
+    url = str((await aiohttp_server(app)).make_url("/"))
+    clip.write_bytes(b"xx")
+
+    is_well = True
+    code, _, err = await transcribe(clip, "--url", url, "--model", "bogus")
+    assert (code, "'bogus' is not loaded; --model may be one of: tiny, whisper-1\n" in err) == (1, True)
+    is_well = False
+    assert "It is not loaded. (model_not_found)" in (await transcribe(clip, "--url", url, "--model", "bogus"))[2]
 
 
 async def test_several_files(fleet, tmp_path):

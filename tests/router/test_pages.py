@@ -48,6 +48,16 @@ async def test_everything_a_browser_gets_is_guarded(path):
     assert not re.search(r"(src|href)=\"(https?:)?//|<script>|<style|\bstyle=|\bon\w+=\"", body)
 
 
+async def test_head_is_answered_as_get_is_without_a_body():
+    """
+    As monitors of uptime ask; who asks for events in this way gets no endless answer.
+    """
+    async with scripted_fleet(1) as fleet:
+        for path in ("/", "/lb-status", "/health", "/healthz", "/readyz", "/metrics", "/v1/models", "/docs"):
+            async with fleet.client.head(f"{fleet.url}{path}", headers=EVENTS) as answer:
+                assert (path, answer.status, await answer.read()) == (path, 200, b"")
+
+
 @pytest.mark.parametrize(
     "path", sorted(path for path in STATIC.iterdir() if path.suffix == ".js"), ids=lambda p: p.name
 )

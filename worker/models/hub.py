@@ -6,6 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Callable
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from fleet.serve import StartupError
 
 FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*", "card.json")
 ADVICE = "give MODEL a directory with a CTranslate2 model, or MODEL=spoken-digits, which needs no download."
+REASON_MAX = 120  # characters
+CAUSES_MAX = 10  # of errors, one under the other
 
 Progress = Callable[[int, int], None]  # (bytes so far, bytes in all)
 
@@ -37,7 +40,20 @@ def pull(
     try:
         return fetch(tqdm_class=_reporting(on_progress or _log_tenths(name)))
     except Exception as error:  # no network, no such repository, no right to it, no space: no model
-        raise StartupError(f"model {name!r} could not be fetched from the Hub; {ADVICE}") from error
+        raise StartupError(f"model {name!r} could not be fetched from the Hub ({_reason(error)}); {ADVICE}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the Hub or the system said at the bottom of it; never the library's text, which has addresses in it."""
+    chain = [error]
+    while len(chain) < CAUSES_MAX and (below := chain[-1].__cause__ or chain[-1].__context__):
+        chain.append(below)
+    for each in chain:
+        status = getattr(getattr(each, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return f"HTTP {status} {responses.get(status, '')}".rstrip()
+    said = next((each.strerror for each in reversed(chain) if isinstance(each, OSError) and each.strerror), None)
+    return str(said)[:REASON_MAX] if said else type(chain[-1]).__name__
 
 
 def _reporting(on_progress: Progress) -> type[Any]:
