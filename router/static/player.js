@@ -16,6 +16,7 @@ export class Player {
     this.#list = list;
     this.#wave = new Waveform(canvas, (seconds) => this.#play(seconds));
     audio.addEventListener("play", () => this.#follow());
+    audio.addEventListener("error", () => audio.src && (audio.hidden = true)); // what the browser cannot play
     for (const kind of ["seeked", "pause"]) audio.addEventListener(kind, () => this.#light());
   }
 
@@ -60,7 +61,7 @@ export class Player {
   #play(fromS, toS = Infinity) {
     this.#stopAt = toS;
     this.#audio.currentTime = fromS;
-    this.#audio.play().catch(() => {}); // a format that the browser cannot play says so in the player itself
+    this.#audio.play().catch(() => {}); // a format that the browser cannot play: no player is shown
   }
 
   #follow() {

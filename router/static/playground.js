@@ -9,12 +9,12 @@ import { lasting, transcribe } from "./transcribe.js";
 
 const $ = (id) => document.getElementById(id);
 const player = new Player({ audio: $("player"), canvas: $("wave"), list: $("segments") });
-const state = { file: null, answer: null, running: null, isLive: false };
+const state = { file: null, before: "", answer: null, running: null, isLive: false };
 const microphone = new Microphone(
   { record: $("record"), live: $("live"), commit: $("commit"), level: $("level"), panel: $("listening") },
   {
     language: () => $("language").value.trim(),
-    onClip: run,
+    onClip: (file) => run(file, snippets.RECORDED),
     onBegin: beginLive,
     onTurns: showTurns,
     onWait: awaitLastWords,
@@ -27,7 +27,7 @@ $("key").value = key();
 $("file").addEventListener("change", onChoice);
 for (const button of [$("record"), $("live")]) button.addEventListener("click", () => ($("trouble").hidden = true));
 $("sample").addEventListener("click", runSample);
-$("again").addEventListener("click", () => run(state.file));
+$("again").addEventListener("click", () => run(state.file, state.before));
 $("cancel").addEventListener("click", () => (state.running ? state.running.abort() : microphone.cancel()));
 $("options").addEventListener("submit", (event) => event.preventDefault());
 $("options").addEventListener("change", onOption);
@@ -48,11 +48,12 @@ async function showFleet() {
   $("keyfield").hidden = models?.status !== 401;
 }
 
-async function run(file) {
+/** Send a clip; `before` is a line for the snippets where it is no file of the reader's. */
+async function run(file, before = "") {
   if (microphone.isBusy) return tell("Stop the microphone first.");
   state.running?.abort();
   const running = new AbortController();
-  Object.assign(state, { file, answer: null, running, isLive: false });
+  Object.assign(state, { file, before, answer: null, running, isLive: false });
   const stream = $("stream").checked;
   clear(`Transcribing ${file.name} …`);
   const onDelta = (delta) => $("text").append(delta);
@@ -74,7 +75,7 @@ async function run(file) {
 async function runSample() {
   const answer = await fetch("/static/sample.wav").catch(() => null);
   if (!answer?.ok) return tell("The router does not answer.");
-  return run(new File([await answer.blob()], "sample.wav", { type: "audio/wav" }));
+  return run(new File([await answer.blob()], "sample.wav", { type: "audio/wav" }), `curl -sO ${answer.url}`);
 }
 
 function clear(progress) {
@@ -116,14 +117,20 @@ function showFailure(error) {
   if (!state.isLive) $("progress").textContent = "";
   if (error.name === "AbortError") return tell("Cancelled.");
   if (error.status === 401) $("keyfield").hidden = false;
+  if (error.code?.startsWith("audio_")) return tell(`${state.file.name}: ${withoutQuotes(error.message)}`);
   return tell(error instanceof TypeError ? "The router does not answer." : error.message);
+}
+
+/** OpenAI's sentence lists formats as Python does; nobody here has to read Python. */
+function withoutQuotes(message) {
+  return message.replace(/\[('[^\]]*')\]/, (_, list) => list.replaceAll("'", ""));
 }
 
 // live: the text while somebody speaks, then what was said as a clip like any other
 
 function beginLive() {
   state.running?.abort();
-  Object.assign(state, { file: null, answer: null, running: null, isLive: true });
+  Object.assign(state, { file: null, before: snippets.RECORDED, answer: null, running: null, isLive: true });
   clear("Live: speak, the text follows.");
   $("cancel").hidden = true;
   player.clear();
@@ -166,6 +173,7 @@ function save(format) {
 function showSnippets() {
   const options = {
     origin: location.origin,
+    before: state.before,
     name: state.file?.name ?? "clip.wav",
     language: $("language").value.trim(),
     stream: $("stream").checked,

@@ -1,8 +1,11 @@
 // What to type to do the same elsewhere.
 
-/** A curl command for this clip with these options. */
-export function curl({ origin, name, language, stream, hasKey }) {
-  const words = ["curl"];
+/** What stands before a snippet whose clip was never a file. */
+export const RECORDED = "# recording.wav: put the name of a file of yours here";
+
+/** A curl command for this clip with these options; `before` is a line that makes or explains the file, or empty. */
+export function curl({ origin, before, name, language, stream, hasKey }) {
+  const words = [before ? `${before}\ncurl` : "curl"];
   if (stream) words.push("-N");
   words.push(`${origin}/v1/audio/transcriptions`);
   if (hasKey) words.push('-H "Authorization: Bearer $API_KEY"');
@@ -13,12 +16,13 @@ export function curl({ origin, name, language, stream, hasKey }) {
 }
 
 /** The same with OpenAI's Python client. */
-export function python({ origin, name, language, stream, hasKey }) {
+export function python({ origin, before, name, language, stream, hasKey }) {
   const options = ['model="whisper-1"', "file=clip"];
   if (language) options.push(`language=${JSON.stringify(language)}`);
   options.push(stream ? "stream=True" : 'response_format="verbose_json"');
   const asked = `client.audio.transcriptions.create(${options.join(", ")})`;
   return [
+    ...(before ? [before.startsWith("#") ? before : `# ${before}`] : []),
     ...(hasKey ? ["import os", ""] : []),
     "from openai import OpenAI",
     "",

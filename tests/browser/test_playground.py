@@ -109,14 +109,34 @@ async def test_what_the_page_says_to_type_does_the_same(open_page, digits_url):
     page = await open_page(digits_url)
     await page.set_input_files("#file", CLIP)
     await transcript_of(page)
-    typed = {"bash": await page.text_content("#curl"), sys.executable: await page.text_content("#python")}
+    for program, name in (("bash", "#curl"), (sys.executable, "#python")):
+        assert ENTRIES[CLIP.name]["text"] in await typed(program, await page.text_content(name), SAMPLES)
 
-    for program, text in typed.items():
-        process = await asyncio.create_subprocess_exec(program, "-c", text, cwd=SAMPLES, stdout=PIPE, stderr=PIPE)
-        async with asyncio.timeout(60):
-            said, complained = await process.communicate()
-        assert process.returncode == 0, complained.decode()
-        assert ENTRIES[CLIP.name]["text"] in said.decode()
+
+async def test_what_it_says_to_type_for_the_sample_needs_no_file(open_page, digits_url, tmp_path):
+    """
+    Typed in an empty folder; a phone shows every letter of it.
+    """
+    page = await open_page(digits_url, viewport={"width": 400, "height": 800})
+    await page.get_by_role("button", name="Try a sample").click()
+    await transcript_of(page)
+    await page.get_by_text("The same from a terminal").click()
+    assert await page.evaluate(
+        "[...document.querySelectorAll('pre')].every((pre) => pre.scrollWidth <= pre.clientWidth)"
+    )
+
+    for program, name in (("bash", "#curl"), (sys.executable, "#python")):
+        said = await typed(program, await page.text_content(name), tmp_path)
+        assert "five seven nine zero one" in said
+
+
+async def typed(program, text, folder):
+    """What a program prints that is given some text."""
+    process = await asyncio.create_subprocess_exec(program, "-c", text, cwd=folder, stdout=PIPE, stderr=PIPE)
+    async with asyncio.timeout(60):
+        said, complained = await process.communicate()
+    assert process.returncode == 0, complained.decode()
+    return said.decode()
 
 
 async def test_text_comes_as_it_is_decoded(open_page, digits_url):
@@ -165,12 +185,14 @@ async def test_a_refused_microphone_is_explained(open_page, digits_url, name, sa
 
 async def test_what_is_no_audio_is_explained(open_page, digits_url):
     """
-    The server's own sentence.
+    The file's name and the server's own sentence, without brackets and quotes; no player for what nobody can play.
     """
     page = await open_page(digits_url)
     await page.set_input_files("#file", {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"not audio at all"})
 
-    await expect(page.locator("#trouble")).not_to_be_empty(timeout=HEARD_WITHIN_MS)
+    await expect(page.locator("#trouble")).to_contain_text("a.wav: Invalid file format.", timeout=HEARD_WITHIN_MS)
+    await expect(page.locator("#trouble")).to_contain_text("flac, m4a, mp3")
+    await expect(page.locator("#player")).to_be_hidden()
     await expect(page.locator("#exports")).to_be_hidden()
 
 
