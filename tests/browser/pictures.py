@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import TimeoutError as TooLate
 
-from tests.browser.conftest import CHROMIUM, FLAGS, SAMPLES
+from tests.browser.conftest import CHROMIUM, FLAGS, SAMPLES, holds
 from tests.integration import processes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,6 +31,7 @@ KEY = "s3cret"
 CLIENTS, MINUTES = 9, (4, 10, 20)
 BUSY_S, AFTER_S = 60, 10
 SPEAKS_WITHIN_MS = 20_000
+LOUD_WITHIN_S = 3  # a digit, or the meter looks broken
 
 
 async def main(folder: Path) -> None:
@@ -44,9 +45,10 @@ async def main(folder: Path) -> None:
 
 async def take_playground(browser: Browser, folder: Path) -> None:
     """A clip that plays, by three looks; and somebody who speaks."""
-    worker = processes.worker("spoken-digits", "--cpu-threads", "1")
-    router = processes.router([worker])
-    async with processes.up(worker, router):
+    workers = [processes.worker("spoken-digits", "--worker-id", name, "--cpu-threads", "1") for name in NAMES[:3]]
+    router = processes.router(workers)
+    async with processes.up(*workers, router) as client:
+        await processes.shows(client, router.url, lambda status: status["fleet"]["ready"] == len(workers))
         for look in LOOKS:
             page = await opened(browser, router.url, look)
             await page.set_input_files("#file", SAMPLES / "half-minute.wav")
@@ -65,7 +67,8 @@ async def take_live(browser: Browser, url: str, path: Path) -> bool:
     guess = page.locator("#segments li:nth-child(n + 3).open span", has_text=re.compile(r"\w"))
     try:
         await guess.wait_for(timeout=SPEAKS_WITHIN_MS)
-    except TooLate:
+        await holds(page, "document.getElementById('level').value > 0.35", LOUD_WITHIN_S)
+    except (TooLate, TimeoutError):
         await page.close()
         return False
     await take(page, path)
