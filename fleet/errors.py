@@ -103,8 +103,8 @@ class AudioRejected(BadAudio):
     code = "audio_rejected"
     message = "This audio makes transcription fail and was refused."
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
         self.should_retry = False
 
 

@@ -59,7 +59,8 @@ class Admission:
         wait_s = self.expected_wait_s(now, key, ask.tenant)
         limit_s = min(self._max_wait_s, ask.deadline_at - now - est_s)
         is_full = self._queue.is_full_for(ask.tenant)
-        if wait_s == 0 or (wait_s <= limit_s and not is_full):
+        is_short = wait_s <= limit_s or slots == 0  # how long a restart takes nobody knows: the deadline decides
+        if wait_s == 0 or (is_short and not is_full):
             return None
         turn_s = est_s / max(1, slots)
         room_in_s = turn_s if is_full else max(0.0, wait_s - limit_s)

@@ -210,10 +210,12 @@ async def test_f16_all_workers_gone_and_one_back():
         (worker,) = fleet.workers
         port = worker.server.port
         await worker.server.close()
+        (known,) = fleet.service.floor.pool
+        await until(lambda: known.state == "refused", "the loss is seen")
         async with asyncio.TaskGroup() as group:
             waiting = [group.create_task(seen(fleet, b"RIFF%d" % n, ())) for n in range(5)]
             await asyncio.sleep(0.3)
-            assert not any(task.done() for task in waiting)
+            assert not [task.result() for task in waiting if task.done()]
             again = ScriptedWorker(worker.name)
             again.server = TestServer(again.server.app, port=port)
             await again.server.start_server()

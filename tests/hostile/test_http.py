@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -22,13 +22,12 @@ from fleet.connection import ConnectionLimits
 from fleet.serve import listening
 from router.app import RouterService
 from router.settings import RouterSettings
-from tests.chaos.clean import Held, given_back
+from tests.chaos.clean import STEP_MAX_S, Held, given_back, longest_step
 from tests.router.scripted import ScriptedWorker
 from worker.app import Worker
 from worker.settings import WorkerSettings
 
 PATH = "/v1/audio/transcriptions"
-STEP_MAX_S = 0.1
 LIMITS = ConnectionLimits(total=64, each_address=64, head_s=15)
 TYPE = "multipart/form-data; boundary=b"
 GOOD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + bytes(3_200) + b"\r\n--b--\r\n"
@@ -77,18 +76,10 @@ def outcome(answer: bytes) -> tuple[int, str]:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Processor seconds of the event loop's steps, as they are taken."""
-    taken, run = [0.0], asyncio.Handle._run
-
-    def timed(handle: asyncio.Handle) -> None:
-        began = time.thread_time()
-        run(handle)
-        if (took := time.thread_time() - began) > taken[0]:
-            taken[0] = took
-
-    monkeypatch.setattr(asyncio.Handle, "_run", timed)
-    return taken
+def steps() -> Iterator[list[float]]:
+    """Processor seconds of the event loop's longest step."""
+    with longest_step() as taken:
+        yield taken
 
 
 async def test_a_step_that_holds_the_loop_is_seen(steps: list[float]):

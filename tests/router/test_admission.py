@@ -107,7 +107,7 @@ def test_what_cannot_meet_its_deadline_even_alone_is_told_so():
 
 def test_no_worker_that_was_ever_seen_is_an_error_and_a_restarting_one_is_not():
     """
-    A fleet that was there is worth waiting for.
+    A fleet that was there is worth waiting for, as long as the caller has time and there is room.
     """
     pool = Pool(Random(1))
     pool.add("http://nowhere", 0)
@@ -118,3 +118,9 @@ def test_no_worker_that_was_ever_seen_is_an_error_and_a_restarting_one_is_not():
     known = pool_of(1)
     known.refused(workers_of(known)[0], 1)
     admission_of(known, Queue(10)).check(ask(), 1)
+    queue = Queue(2)
+    queue.add(waiting())
+    admission_of(known, queue).check(ask(deadline_at=20), 1)
+    queue.add(waiting())
+    with pytest.raises(Unavailable):
+        admission_of(known, queue).check(ask(deadline_at=20), 1)
