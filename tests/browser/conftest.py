@@ -11,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.integration import processes
+from tests.programs import missing
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SPOKEN = SAMPLES / "phone-number-george.wav"  # what the fake microphone hears
@@ -44,7 +45,7 @@ def spoken(tmp_path_factory) -> Path:
 async def browser(spoken) -> AsyncIterator[Browser]:
     """One browser for all tests; each opens windows of its own."""
     if CHROMIUM is None:
-        pytest.skip("no chromium on PATH: the pages are not tested (Debian: apt-get install chromium)")
+        pytest.skip(missing("chromium", "chromium"))
     async with async_playwright() as playwright:
         flags = [*FLAGS, f"--use-file-for-fake-audio-capture={spoken}%noloop"]
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from tests.integration.processes import free_port
+from tests.programs import missing
 
 NOBODY = 65534  # Postgres refuses to run as root
 START_WITHIN_S = 60
-MISSING = "no Postgres here (Debian package postgresql): jobs on Postgres are NOT tested"
+MISSING = missing("PostgreSQL", "postgresql")
 
 
 def program(name: str) -> str | None:

@@ -20,6 +20,7 @@ import yaml
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.integration import processes
+from tests.programs import missing
 from tests.worker import clips as make
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ async def work(client: aiohttp.ClientSession, url: str) -> None:
 async def seen(tmp_path_factory) -> AsyncIterator[Prometheus]:
     """A router and two workers with the embedded model, worked and scraped until every recorded series is there."""
     if shutil.which("prometheus") is None:
-        pytest.skip("no prometheus on PATH: rules and dashboards are not tried (Debian: apt-get install prometheus)")
+        pytest.skip(missing("prometheus", "prometheus"))
     workers = [processes.worker("spoken-digits") for _ in range(2)]
     router = processes.router(workers)
     targets = {
@@ -243,6 +244,6 @@ def test_every_alert_is_tried_and_says_what_to_do():
 def test_their_own_tools_are_content(command):
     """promtool and amtool say so."""
     if shutil.which(command[0]) is None:
-        pytest.skip(f"no {command[0]} on PATH (Debian: apt-get install prometheus prometheus-alertmanager)")
+        pytest.skip(missing(command[0], {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}[command[0]]))
     said = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr

@@ -19,10 +19,11 @@ import pytest
 
 from loadtest import nginx
 from tests.integration.processes import BODY_HEAD, BODY_TAIL, FORM, ask, free_port, up, worker
+from tests.programs import needs_nginx
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(nginx.find() is None, reason="nginx is not installed (apt-get install nginx-light)"),
+    needs_nginx,
 ]
 
 

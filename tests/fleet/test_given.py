@@ -1,7 +1,6 @@
 """What `up` takes, passes on and refuses."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from fleet import given
 from fleet.plan import UpSettings
 from fleet.settings import SettingError
+from tests.programs import needs_make
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def test_names_that_somebody_reads_are_taken():
     assert given.read({"MAKE_GIVEN": names, "WORKRES": "3"}, [])[0] == UpSettings()
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@needs_make
 def test_make_tells_the_names_on_its_line(tmp_path):
     """The names, not the values, however odd those are; and not what stands in the environment."""
     (tmp_path / "bin").mkdir()

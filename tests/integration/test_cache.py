@@ -1,7 +1,6 @@
 """The cache in real processes, before the real model, with a real Redis."""
 
 import asyncio
-import shutil
 import time
 from statistics import median
 
@@ -11,14 +10,13 @@ from fleet import wire
 from tests.chaos.clips import form_of, recorded
 from tests.chaos.hits import rounds_of
 from tests.integration.processes import router, up, worker
+from tests.programs import needs_redis
 from tests.router.cache.redis_server import RedisServer
 
 pytestmark = pytest.mark.real
 
 HIT_P50_S = 0.010
 CLIP = recorded(5)[0]
-
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 
 async def ask(client, url, after=b""):

@@ -14,6 +14,7 @@ import pytest
 
 from loadtest import nginx
 from loadtest.__main__ import EXIT_USAGE, main
+from tests.programs import needs_nginx
 
 SHORT = ("--workers", "2", "--model", "fake:0.05", "--step-s", "2", "--soak-s", "3", "--mix", "short", "--strict")
 KILL_AT_S = 6
@@ -67,7 +68,7 @@ def test_the_fleet_tells_how_long_calls_waited(runs: dict[str, tuple[int, str, P
 
 
 @pytest.mark.real
-@pytest.mark.skipif(nginx.find() is None, reason="nginx is not installed (apt-get install nginx-light)")
+@needs_nginx
 def test_nginx_stands_in_the_routers_place(runs: dict[str, tuple[int, str, Path]]) -> None:
     """
     The same run in front of the same workers, answered by both of them.

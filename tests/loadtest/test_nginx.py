@@ -4,11 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from loadtest import nginx
-
-needs_nginx = pytest.mark.skipif(nginx.find() is None, reason="nginx is not installed (apt-get install nginx-light)")
+from tests.programs import needs_nginx
 
 
 @needs_nginx

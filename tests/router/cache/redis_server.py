@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.programs import missing
+
 
 class RedisServer:
     """A `redis-server` that keeps nothing on disk. State: the process."""
@@ -51,7 +53,7 @@ class RedisServer:
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+        pytest.skip(missing("redis-server", "redis-server"))
     server = RedisServer(str(tmp_path_factory.mktemp("redis")))
     yield server
     server.stop()
