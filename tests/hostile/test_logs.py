@@ -56,7 +56,7 @@ async def test_k04_nothing_that_was_said_or_sent_is_logged(tmp_path: Path, sampl
                 return response.status, await response.text()
 
         status, body = await post(prompt="prompt-canary-0005")
-        assert (status, json.loads(body)["text"].split()[0]) == (200, text.split()[0])  # a prompt may change the rest
+        assert (status, json.loads(body)["text"]) == (200, text)
         assert (await post(stream="true", response_format="json"))[0] == 200
         assert (await post(response_format="verbose_json", hotwords="word-canary-0006"))[0] == 200
         assert (await post(prompt="prompt-canary-0005"))[0] == 200  # from the cache

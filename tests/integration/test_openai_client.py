@@ -40,6 +40,12 @@ def test_json(ask, name):
     assert answer.usage.seconds == approx(clip["duration_s"], abs=1)
 
 
+def test_a_prompt_of_other_words_loses_none_that_were_said(ask):
+    """As some clients send with every call: names and jargon."""
+    answer, clip = ask(prompt="Names: Anna, Bjorn. Jargon: kubectl.")
+    assert answer.text == clip["text"]
+
+
 def test_text(ask):
     """A bare string."""
     answer, clip = ask(response_format="text")

@@ -38,6 +38,16 @@ def test_the_request_wins_over_the_setting_and_that_over_the_card():
     assert thresholds == [0.9, 0.6]
 
 
+def test_a_model_that_was_never_prompted_is_not_prompted():
+    """Words before the speech reach a model whose card does not forbid them."""
+    asked = TranscriptionRequest(prompt="Ann, kubectl", hotwords="Bob")
+    general, digits = (
+        decode_options(asked, WorkerSettings(), facts(ModelCard(takes_prompts=on))) for on in (True, False)
+    )
+    assert (general.prompt, general.hotwords) == ("Ann, kubectl", "Bob")
+    assert (digits.prompt, digits.hotwords) == (None, None)
+
+
 def test_the_card_says_how_sure_a_model_must_be():
     """Its thresholds stand where no setting does; without a card they are Whisper's own."""
     sure = facts(ModelCard(log_prob_threshold=-0.2, no_speech_threshold=-1.0))
