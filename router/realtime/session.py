@@ -83,6 +83,8 @@ class Session:
         self._turn: Turn | None = None
         self._last_item: str | None = None
         self._pending_s = 0.0
+        self._told = asyncio.Event()  # set once the caller has the text of the last turn that was committed
+        self._told.set()
         self._pace = Pace(GUESS_EVERY_S)
 
     def __repr__(self) -> str:
@@ -239,20 +241,28 @@ class Session:
             await self._send(events.failed(turn.item_id, Unavailable()))
         else:
             include = [("include[]", "logprobs")] if self._config.wants_logprobs else []
-            self._group.create_task(self._transcribe(turn, pcm, self._config.fields() + include))
+            before, self._told = self._told, asyncio.Event()
+            fields = self._config.fields() + include
+            self._group.create_task(self._transcribe(turn, pcm, fields, before=before, told=self._told))
 
     # its text
 
-    async def _transcribe(self, turn: Turn, pcm: bytes, fields: list[tuple[str, str]]) -> None:
+    async def _transcribe(
+        self, turn: Turn, pcm: bytes, fields: list[tuple[str, str]], *, before: asyncio.Event, told: asyncio.Event
+    ) -> None:
+        """Ask at once; a refusal is said at once, text in the order of speech: the queue lets short turns pass."""
+        answer = None
         with self._pending(len(pcm) / WIDTH / RATE):
             try:
                 answer = await self._fleet.transcribe(wav(pcm), fields, is_guess=False)
             except FleetError as error:
                 await self._send(events.failed(turn.item_id, error))
-                return
-        if more := turn.draft.finish(answer["text"]):
-            await self._send(events.delta(turn.item_id, more))
-        await self._send(events.completed(turn.item_id, answer))
+            await before.wait()
+        if answer is not None:
+            if more := turn.draft.finish(answer["text"]):
+                await self._send(events.delta(turn.item_id, more))
+            await self._send(events.completed(turn.item_id, answer))
+        told.set()
 
     def _guess(self) -> None:
         """Guess at the open turn, if somebody spoke since the last guess and a worker has nothing else to do."""

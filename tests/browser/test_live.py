@@ -76,12 +76,17 @@ async def test_the_python_of_the_page_hears_the_same(open_page, digits_url):
     pcm = (np.pad(soxr.resample(samples, rate, 24_000), (0, 24_000)) * 32767).astype("<i2").tobytes()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=PIPE, stdout=PIPE)
     process.stdin.write(pcm)
-    heard = []
-    async with asyncio.timeout(SPOKEN_WITHIN_S):
-        while " ".join(heard) != TEXT:
-            heard.append((await process.stdout.readline()).decode().strip())
-    process.kill()
-    await process.wait()
+    heard = ""
+    try:
+        async with asyncio.timeout(SPOKEN_WITHIN_S):
+            while len(heard) < len(TEXT):
+                line = (await process.stdout.readline()).decode()
+                assert line, f"the program ended after {heard!r}"
+                heard = f"{heard} {line}".strip()
+    finally:
+        process.kill()
+        await process.wait()
+    assert heard == TEXT
 
 
 async def test_text_appears_while_somebody_speaks(open_page):

@@ -206,6 +206,29 @@ async def test_two_turns_in_one_message_are_two_items():
     assert one.of("speech_started")[1]["audio_start_ms"] >= one.of("speech_stopped")[0]["audio_end_ms"]
 
 
+async def test_texts_come_in_the_order_of_speech():
+    """Whichever is there first, and whatever fails between them; all are asked for, and a failure said, at once."""
+    async with room() as one:
+        one.is_idle = False
+        one.gate.clear()
+        await one.hears(*TURN)
+        await until(lambda: len(one.clips) == 1)
+        held, one.gate = one.gate, asyncio.Event()
+        one.gate.set()
+        one.error = Unavailable()
+        await one.hears(*TURN)
+        await one.until_said("failed")
+        one.error = None
+        await one.hears(*TURN)
+        await until(lambda: len(one.clips) == 3)
+        await asyncio.sleep(0)
+        assert one.of("completed") == []
+        held.set()
+        done = await one.until_said("completed", 2)
+    first, _, third = (event["item_id"] for event in one.of("committed"))
+    assert [event["item_id"] for event in done] == [first, third]
+
+
 async def test_a_turn_right_behind_another_keeps_its_first_sound():
     """What is spoken on as soon as a turn was over has half of the silence before it; no sample is in both."""
     async with room() as one:
