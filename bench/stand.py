@@ -27,6 +27,7 @@ KEPT_MEMORY = {  # glibc's own variables for what worker/memory.py asks of it: o
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1),
 }
+QUIET = {"LOG_FORMAT": "json", "JOBS": "off"}  # a store of jobs is left for each port, and none are sent
 EMBEDDED = Path(__file__).parents[1] / "worker" / "models"  # where the directory of the embedded model is
 
 
@@ -50,7 +51,7 @@ async def fleet(
 ) -> AsyncIterator[Stand]:
     """Workers of one thread and one core each, with a router before them; gone at the end of the block."""
     environ = {name: value for name, value in os.environ.items() if name not in MINE}
-    environ |= {"LOG_FORMAT": "json", **(settings or {})}
+    environ |= QUIET | dict(settings or {})
     with held_ports("127.0.0.1", 0, workers) as ports:
         drawn = plan(UpSettings(workers=workers, model=model, threads_per_worker=1), ports, environ)
         specs = [*drawn.workers, *([drawn.router] if has_router else [])]
@@ -68,7 +69,7 @@ async def crowd(workers: int, seconds: float) -> AsyncIterator[tuple[Stand, str]
         command = (sys.executable, "-P", "-m", "bench.sleepers", str(seconds), *map(str, ports.workers))
         environ = {name: value for name, value in os.environ.items() if name not in MINE}
         sleepers = ChildSpec(name="sleepers", command=command, ready_url=f"{urls[-1]}/load", environ=environ)
-        drawn = plan(UpSettings(workers=1, model="fake:0"), ports, environ | {"LOG_FORMAT": "json"})
+        drawn = plan(UpSettings(workers=1, model="fake:0"), ports, environ | QUIET)
         before = (sys.executable, "-P", "-m", "router", "--workers", ",".join(urls), "--port", str(ports.router))
         router = ChildSpec(
             name="router", command=before, ready_url=drawn.router.ready_url, environ=drawn.router.environ

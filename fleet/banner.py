@@ -58,6 +58,10 @@ class Banner:
                 "MODEL=base make run (or: whisper-fleet up --model base)",
                 style="yellow",
             )
+        if fleet.forgets_jobs:
+            console.print(
+                "\nNote: on any free port, jobs and their results go when this ends; JOBS=sqlite:///PATH keeps them."
+            )
         console.print("\nCtrl-C drains and stops; a second one stops at once.", style="dim")
 
     def on_event(self, event: Event) -> None:

@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from fleet.child import ChildSpec
 from fleet.ports import Ports
@@ -35,7 +36,12 @@ class UpSettings:
         also=("MODEL_SIZE",),
     )
     host: str = setting("127.0.0.1", "address that the router listens on; workers stay on loopback")
-    port: int = setting(8083, "port that the router listens on; 0: any free one", least=0, most=65535)
+    port: int = setting(
+        8083,
+        "port that the router listens on; 0: any free one, and jobs are kept until the end only",
+        least=0,
+        most=65535,
+    )
     device: str = setting("auto", "where the models run", choices=("auto", "cpu", "cuda"))
     compute_type: str | None = setting(None, "number type; unset: int8 on CPU, int8_float16 on CUDA")
     threads_per_worker: int | None = setting(
@@ -61,6 +67,7 @@ class FleetPlan:
     threads: int
     api_key: str | None  # that `up` itself sends
     callers_key: str  # what callers are to send, in words
+    forgets_jobs: bool
 
     @property
     def hears_digits_only(self) -> bool:
@@ -69,9 +76,14 @@ class FleetPlan:
 
 
 def plan(
-    wanted: UpSettings, ports: Ports, environ: Mapping[str, str], cores: tuple[int, ...] | None = None
+    wanted: UpSettings,
+    ports: Ports,
+    environ: Mapping[str, str],
+    cores: tuple[int, ...] | None = None,
+    *,
+    folder: Path | None = None,
 ) -> FleetPlan:
-    """The children of this fleet on these cores (default: those this process may use)."""
+    """The children of this fleet on these cores (default: those this process may use); `folder` goes when it ends."""
     cores = usable_cores() if cores is None else cores
     threads = wanted.threads_per_worker or max(1, len(cores) // wanted.workers)
     inherited = {name: value for name, value in environ.items() if name not in OWN_NAMES}
@@ -92,6 +104,8 @@ def plan(
     urls = ",".join(f"http://127.0.0.1:{port}" for port in ports.workers)
     url = f"http://{_reachable(wanted.host)}:{ports.router}"
     api_key, callers_key = _keys(inherited)
+    # by default jobs stand in a file named by the port, and this one never comes again
+    forgets_jobs = folder is not None and wanted.port == 0 and inherited.get("JOBS", "sqlite") == "sqlite"
     router = ChildSpec(
         name="router",
         command=_python("router", "--workers", urls, "--port", str(ports.router)),
@@ -99,7 +113,8 @@ def plan(
         environ=inherited
         | {"HOST": wanted.host}
         | ({} if wanted.wyoming is None else {"WYOMING_PORT": str(wanted.wyoming)})
-        | ({"API_KEY": api_key} if api_key else {}),
+        | ({"API_KEY": api_key} if api_key else {})
+        | ({"JOBS": f"sqlite:///{folder}/jobs.sqlite"} if forgets_jobs else {}),
     )
     return FleetPlan(
         router=router,
@@ -109,6 +124,7 @@ def plan(
         threads=threads,
         api_key=api_key,
         callers_key=callers_key,
+        forgets_jobs=forgets_jobs,
     )
 
 

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import aiohttp
 
@@ -23,6 +25,7 @@ from fleet.serve import EXIT_CRASH, EXIT_OK, EXIT_STARTUP, Signals, StartupError
 from fleet.settings import SettingError
 from fleet.supervise import Keeper, ServiceFailed
 
+PREFIX = "whisper-fleet-"
 SAMPLE_TIMEOUT_S = 600  # a large model on a small CPU takes its time over the first clip
 
 
@@ -31,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     banner = Banner()
     try:
         wanted, environ = given.read(os.environ, sys.argv[1:] if argv is None else argv)
-        with held_ports(wanted.host, wanted.port, wanted.workers) as ports:
-            return asyncio.run(_up(plan(wanted, ports, environ), banner))
+        with held_ports(wanted.host, wanted.port, wanted.workers) as ports, TemporaryDirectory(prefix=PREFIX) as folder:
+            return asyncio.run(_up(plan(wanted, ports, environ, folder=Path(folder)), banner))
     except (SettingError, StartupError) as error:
         banner.error(str(error))
         return EXIT_STARTUP

@@ -35,7 +35,7 @@ async def started(workers: int, model: str, balancer: str, *, threads: int) -> A
     """A fleet on free ports of this machine, ready; gone after the block. Raises StartupError and ServiceFailed."""
     wanted = UpSettings(workers=workers, model=model, port=0, threads_per_worker=threads)
     with tempfile.TemporaryDirectory(prefix="whisper-fleet-") as folder, held_ports("127.0.0.1", 0, workers) as ports:
-        fleet = plan(wanted, ports, {"LOG_LEVEL": "warning", **os.environ})
+        fleet = plan(wanted, ports, {"LOG_LEVEL": "warning", **os.environ}, folder=Path(folder))
         if balancer == NGINX:
             fleet = _behind_nginx(fleet, ports, Path(folder))
         async with _kept(fleet):

@@ -1,6 +1,7 @@
 """What `up` says, off a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -48,6 +49,15 @@ def test_general_model_needs_no_note(said):
     banner, text = said
     banner.ready(fleet_of("--model", "base"), "hello", 0.1)
     assert "digits" not in text()
+
+
+def test_jobs_that_end_with_the_fleet_are_said_to(said):
+    """On any free port, and only there."""
+    banner, text = said
+    banner.ready(fleet_of(), "hello", 0.1)
+    assert "jobs" not in text()
+    banner.ready(replace(fleet_of(), forgets_jobs=True), "hello", 0.1)
+    assert "jobs and their results go when this ends" in text()
 
 
 def test_key_is_asked_for_but_never_shown(said):

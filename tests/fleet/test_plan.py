@@ -1,6 +1,7 @@
 """What `up` would start, for machines and settings of all kinds."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,22 @@ def test_with_a_file_of_keys_the_fleet_has_one_of_its_own():
     assert not any("API_KEY" in worker.environ for worker in first.workers)
     assert planned({"API_KEYS_FILE": "keys.json", "API_KEY": "chosen"}).api_key == "chosen"
     assert planned({}).api_key is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "port", "jobs"),
+    [
+        ({}, "0", "sqlite:////fleet/jobs.sqlite"),
+        ({"JOBS": "sqlite"}, "0", "sqlite:////fleet/jobs.sqlite"),
+        ({"JOBS": "sqlite:////var/jobs"}, "0", "sqlite:////var/jobs"),
+        ({"JOBS": "off"}, "0", "off"),
+        ({}, "8083", None),
+    ],
+)
+def test_jobs_of_a_port_that_never_comes_again_end_with_the_fleet(environ, port, jobs):
+    """On any free port they stand in the fleet's own folder, unless the operator names a place; else by the port."""
+    wanted = settings.load(UpSettings, environ, ["--port", port])
+    fleet = plan(wanted, Ports(9000, (9001, 9002)), environ, (0, 1), folder=Path("/fleet"))
+
+    assert fleet.router.environ.get("JOBS") == jobs
+    assert fleet.forgets_jobs == (jobs is not None and "/fleet/" in jobs)

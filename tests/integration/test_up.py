@@ -51,11 +51,14 @@ def test_one_core_a_worker(fleet):
     assert "on core" in "".join(fleet.out)
 
 
-def test_interrupt_answers_what_is_in_flight(start_fleet):
-    """Ctrl-C during a request: it is answered, the exit code is 0, and no process is left."""
-    fleet = start_fleet("--workers", "1", "--model", "fake:1")
+def test_interrupt_answers_what_is_in_flight(start_fleet, tmp_path):
+    """Ctrl-C during a request: it is answered, the exit code is 0, neither a process nor a store of jobs is left."""
+    fleet = start_fleet(
+        "--workers", "1", "--model", "fake:1", TMPDIR=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state")
+    )
     fleet.wait_ready()
     family, answers = fleet.family(), []
+    assert len(list(tmp_path.rglob("jobs*.sqlite"))) == 1
 
     def ask():
         with OpenAI(base_url=fleet.url, api_key="any", max_retries=0) as client:
@@ -71,6 +74,7 @@ def test_interrupt_answers_what_is_in_flight(start_fleet):
     assert fleet.wait() == 0
     assert fleet.out[-1] == "Stopped.\n"
     assert not gone(family)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_second_interrupt_stops_at_once(start_fleet):
