@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.serve import StartupError
@@ -12,23 +13,48 @@ from worker.models.hub import ADVICE, Progress
 EMBEDDED = Path(__file__).parent
 EMBEDDED_NAMES = tuple(sorted(path.parent.name for path in EMBEDDED.glob("*/model.bin")))
 
-# fmt: off
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """
+    What is known of a model before it is here.
+
+    `size_mb` is its download: 16-bit weights, two bytes for each of the parameters that its authors give.
+    """
+
+    repository: str
+    size_mb: int
+    hears: str
+
+
+ENGLISH, MANY, ALL = "English", "99 languages", "99 languages, translates"
+TINY = HubModel("Systran/faster-whisper-tiny", 75, ALL)
+BASE = HubModel("Systran/faster-whisper-base", 145, ALL)
+SMALL = HubModel("Systran/faster-whisper-small", 484, ALL)
+MEDIUM = HubModel("Systran/faster-whisper-medium", 1530, ALL)
+LARGE = HubModel("Systran/faster-whisper-large-v3", 3090, ALL)
+TURBO = HubModel("mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1620, MANY)
 HUB = {
-    "tiny": "Systran/faster-whisper-tiny", "tiny.en": "Systran/faster-whisper-tiny.en",
-    "base": "Systran/faster-whisper-base", "base.en": "Systran/faster-whisper-base.en",
-    "small": "Systran/faster-whisper-small", "small.en": "Systran/faster-whisper-small.en",
-    "medium": "Systran/faster-whisper-medium", "medium.en": "Systran/faster-whisper-medium.en",
-    "large": "Systran/faster-whisper-large-v3", "large-v1": "Systran/faster-whisper-large-v1",
-    "large-v2": "Systran/faster-whisper-large-v2", "large-v3": "Systran/faster-whisper-large-v3",
-    "distil-small.en": "Systran/faster-distil-whisper-small.en",
-    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
-    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
-    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
-    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
-    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "tiny": TINY,
+    "tiny.en": HubModel("Systran/faster-whisper-tiny.en", TINY.size_mb, ENGLISH),
+    "base": BASE,
+    "base.en": HubModel("Systran/faster-whisper-base.en", BASE.size_mb, ENGLISH),
+    "small": SMALL,
+    "small.en": HubModel("Systran/faster-whisper-small.en", SMALL.size_mb, ENGLISH),
+    "medium": MEDIUM,
+    "medium.en": HubModel("Systran/faster-whisper-medium.en", MEDIUM.size_mb, ENGLISH),
+    "large": LARGE,
+    "large-v1": HubModel("Systran/faster-whisper-large-v1", LARGE.size_mb, ALL),
+    "large-v2": HubModel("Systran/faster-whisper-large-v2", LARGE.size_mb, ALL),
+    "large-v3": LARGE,
+    "distil-small.en": HubModel("Systran/faster-distil-whisper-small.en", 332, ENGLISH),
+    "distil-medium.en": HubModel("Systran/faster-distil-whisper-medium.en", 789, ENGLISH),
+    "distil-large-v2": HubModel("Systran/faster-distil-whisper-large-v2", 1510, ENGLISH),
+    "distil-large-v3": HubModel("Systran/faster-distil-whisper-large-v3", 1510, ENGLISH),
+    "distil-large-v3.5": HubModel("distil-whisper/distil-large-v3.5-ct2", 1510, ENGLISH),
+    "turbo": TURBO,
+    "large-v3-turbo": TURBO,
 }
-# fmt: on
 
 
 def names() -> Iterator[str]:
@@ -56,4 +82,5 @@ def resolve(
         raise StartupError(f"there is no directory {name!r}; {ADVICE}")
     if "/" not in name and name not in HUB:
         raise StartupError(f"there is no model called {name!r}; known are {', '.join(names())}, or {ADVICE}")
-    return hub.pull(name, HUB.get(name, name), cache, is_offline=is_offline, on_progress=on_progress)
+    repository = HUB[name].repository if name in HUB else name
+    return hub.pull(name, repository, cache, is_offline=is_offline, on_progress=on_progress)

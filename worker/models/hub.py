@@ -43,6 +43,13 @@ def pull(
         raise StartupError(f"model {name!r} could not be fetched from the Hub ({_reason(error)}); {ADVICE}") from error
 
 
+def is_here(repository: str, cache: str | None) -> bool:
+    """Whether an earlier pull left its weights."""
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  as above
+
+    return isinstance(try_to_load_from_cache(repository, "model.bin", cache_dir=cache), str)
+
+
 def _reason(error: BaseException) -> str:
     """What the Hub or the system said at the bottom of it; never the library's text, which has addresses in it."""
     chain = [error]
