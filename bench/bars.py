@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from fleet.figure import figure
+
 QUICK_SLACK = 6.0  # a short run on a slow or busy machine shows what is broken, not what is 5 % off
 
 
@@ -36,7 +38,7 @@ class Bar:
     @property
     def shown(self) -> str:
         """The figure as it is written."""
-        return f"{self.measured:.3g} {self.unit}" if self.measured < 1000 else f"{self.measured:.0f} {self.unit}"
+        return f"{figure(self.measured)} {self.unit}"
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> float:
@@ -54,5 +56,5 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def spread(values: Sequence[float]) -> str:
     """The middle and, where there are more, the least and the most: `5.1 (4.9 .. 5.2)`."""
-    middle = f"{median(values):.3g}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):.3g} .. {max(values):.3g})"
+    middle = figure(median(values))
+    return middle if len(values) == 1 else f"{middle} ({figure(min(values))} .. {figure(max(values))})"

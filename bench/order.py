@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.bars import Bar
 from bench.session import Session
 from bench.stand import DidNotStart
+from fleet.figure import figure
 
 HERE = Path(__file__).parents[1]
 SHIPPED, FIFO, EARLY = "whisper-fleet", "central FIFO", ("round robin", "least connections")
@@ -43,12 +44,12 @@ def bars(load: str, waits: Waits) -> list[Bar]:
             "against the router",
             measured=min(early.values()) / ours["short_p95"],
             at_least=5,
-            detail=f"{' and '.join(f'{wait_s:.3g}' for wait_s in early.values())} against {ours['short_p95']:.3g} s",
+            detail=f"{' and '.join(map(figure, early.values()))} against {figure(ours['short_p95'])} s",
         ),
         Bar(
             what=f"mixed clips at load {load}, virtual time: p95 wait of long ones, against first come first served",
             measured=ours["long_p95"] / fifo["long_p95"],
             at_most=1.5,
-            detail=f"{ours['long_p95']:.3g} against {fifo['long_p95']:.3g} s",
+            detail=f"{figure(ours['long_p95'])} against {figure(fifo['long_p95'])} s",
         ),
     ]

@@ -11,6 +11,7 @@ A name belongs here when two of them need it; it moves out when one stops. Nothi
     render     Transcript -> json, verbose_json, text, srt, vtt, server-sent events
     settings   environment and options -> one frozen record; --help
     web        what every HTTP answer of ours has: request id, error envelope, aliases of a route
+    figure     a number with three digits, for tables
     serve      run one aiohttp application: signals, drain, close, exit code
     supervise  a router and N workers on this machine (`whisper-fleet up`)
     cli        the console script

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet import remote
+from fleet.figure import figure
 from fleet.options import Parser
 
 EXIT_OK, EXIT_FAILED = 0, 1
@@ -136,7 +137,7 @@ def _at(report: Any, path: str) -> str:
     for name in path.split("."):
         report = report.get(name) if isinstance(report, Mapping) else None
     if isinstance(report, float):
-        return f"{report:.3g}" if abs(report) < 1000 else f"{report:.0f}"
+        return figure(report)
     return "" if report is None else str(report)
 
 

@@ -38,5 +38,5 @@ def test_how_figures_are_written():
     """Limits with their side and unit, turns with their spread."""
     bar = Bar(what="", measured=1.234, at_most=1.5, unit="ms")
     assert (bar.required, bar.shown) == ("<= 1.5 ms", "1.23 ms")
-    assert spread([2.0, 1.0, 3.0]) == "2 (1 .. 3)"
-    assert spread([2.0]) == "2"
+    assert spread([2.0, 1.0, 3.0]) == "2.00 (1.00 .. 3.00)"
+    assert spread([2.0]) == "2.00"
