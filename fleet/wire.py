@@ -7,6 +7,7 @@ Times are seconds as float, counted from the start of the clip.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -144,19 +145,32 @@ class LoadReport:
         return json.dumps(report, separators=(",", ":"))
 
     @classmethod
-    def from_header(cls, text: str, before: LoadReport | None = None) -> LoadReport:
-        """The report in a header; what it leaves out is taken from `before`, if that is of the same process."""
-        report = json.loads(text)
-        if not isinstance(report, dict):
-            raise ValueError("not a load report")
-        if before is not None and before.boot == report.get("boot"):
+    def from_text(cls, text: str | bytes, before: LoadReport | None = None) -> LoadReport:
+        """
+        The report in a header or a body; raises ValueError for whatever else stands there.
+
+        What a header leaves out is taken from `before`, if that is of the same process.
+        """
+        try:
+            report = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("not a load report") from error
+        if before is not None and isinstance(report, dict) and before.boot == report.get("boot"):
             report |= {name: getattr(before, name) for name in FIXED_FIELDS}
         return cls.from_json(report)
 
     @classmethod
-    def from_json(cls, report: dict[str, Any]) -> LoadReport:
-        """Unknown keys are left out, so that a newer worker can talk to an older router; raises ValueError else."""
+    def from_json(cls, report: Any) -> LoadReport:
+        """
+        Unknown keys are left out, so that a newer worker can talk to an older router; raises ValueError else.
+
+        An address among the workers' may be a stranger's, so every value is looked at: the router counts with them.
+        """
+        if not isinstance(report, dict):
+            raise ValueError("not a load report")
         values = {name: report[name] for name in REPORT_FIELDS if name in report}
+        if wrong := [name for name, value in values.items() if not CHECKS[name](value)]:
+            raise ValueError(f"not a load report: {wrong[0]}")
         try:
             values["state"] = WorkerState(values["state"])
             if "languages" in values:
@@ -166,5 +180,46 @@ class LoadReport:
             raise ValueError(f"not a load report: {error}") from error
 
 
+def duration_s(headers: Mapping[str, str]) -> float:
+    """Seconds of audio that an answer says were decoded; 0 for what is no such number."""
+    try:
+        said_s = float(headers.get(DURATION, 0))
+    except ValueError:
+        return 0.0
+    return said_s if _is_seconds(said_s) else 0.0
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value <= COUNT_MAX
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= SECONDS_MAX  # not for nan
+
+
+def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+COUNT_MAX = 1_000_000
+SECONDS_MAX = 1e9
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("worker_id", "boot", "state", "model", "device", "compute_type", "version", "recipe"), _is_text),
+    **dict.fromkeys(("in_flight", "queue_depth", "queue_limit", "mine"), _is_count),
+    "slots": lambda value: _is_count(value) and value >= 1,
+    **dict.fromkeys(("work_s", "mine_s", "uptime_s"), _is_seconds),
+    **dict.fromkeys(("rtf", "fixed_s"), _or_none(_is_seconds)),
+    **dict.fromkeys(("can_translate", "is_scripted"), _is_flag),
+    **dict.fromkeys(("note", "why"), _or_none(_is_text)),
+    "languages": lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+}
 REPORT_FIELDS = tuple(field.name for field in fields(LoadReport))
 CHANGING_FIELDS = tuple(name for name in REPORT_FIELDS if name not in FIXED_FIELDS)

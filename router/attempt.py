@@ -119,7 +119,7 @@ class Attempts:
             if failure is not None:
                 return Outcome(failure, response.status, f"answered {response.status}")
             await self._pass_on(response, lease, job, reply)
-            return Outcome(None, response.status, audio_s=float(response.headers.get(wire.DURATION, 0)))
+            return Outcome(None, response.status, audio_s=wire.duration_s(response.headers))
 
     def _headers(self, job: Job) -> dict[str, str]:
         headers = {
@@ -149,7 +149,7 @@ class Attempts:
 def report_of(response: aiohttp.ClientResponse, before: LoadReport | None = None) -> LoadReport | None:
     """The load report that every answer of a worker carries; None if this is none."""
     try:
-        return LoadReport.from_header(response.headers[wire.LOAD], before)
+        return LoadReport.from_text(response.headers[wire.LOAD], before)
     except (KeyError, ValueError):
         return None
 

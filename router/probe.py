@@ -79,6 +79,9 @@ class Probe:
 
     async def _report(self, worker: Worker) -> LoadReport:
         async with self._session.get(f"{worker.url}/load", headers=self._headers, timeout=self._timeout) as response:
-            if response.status != 200 or (response.content_length or 0) > REPORT_BYTES_MAX:
-                raise ValueError("not a load report")
-            return LoadReport.from_json(await response.json())
+            body = b""
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if response.status != 200 or len(body) > REPORT_BYTES_MAX:
+                    raise ValueError("not a load report")
+            return LoadReport.from_text(body)

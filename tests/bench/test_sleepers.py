@@ -29,6 +29,6 @@ async def test_a_sleeper_is_a_worker_of_one_slot():
         answer = await first
         assert answer.status == 200
         assert time.monotonic() - began >= 0.2 * (1 - VARIES)
-        assert LoadReport.from_header(answer.headers[LOAD]).slots == 1
+        assert LoadReport.from_text(answer.headers[LOAD]).slots == 1
         slept = await (await http.get("/tally")).json()
         assert slept == [pytest.approx(0.2, rel=VARIES + 0.5)]

@@ -1,10 +1,11 @@
 """What crosses between worker and router survives the crossing."""
 
 import json
+import math
 
 import pytest
 
-from fleet.wire import LoadReport, Segment, Transcript, WorkerState
+from fleet.wire import DURATION, LoadReport, Segment, Transcript, WorkerState, duration_s
 
 REPORT = LoadReport(
     worker_id="w1",
@@ -40,11 +41,44 @@ def test_newer_report_is_understood():
     assert LoadReport.from_json(REPORT.to_json() | {"colour": "red"}) == REPORT
 
 
-@pytest.mark.parametrize("broken", [{}, {"state": "ready"}, REPORT.to_json() | {"state": "asleep"}])
+@pytest.mark.parametrize("broken", [{}, {"state": "ready"}, 5, None, "x", [], [1]])
 def test_what_is_no_report_is_refused(broken):
     """A stranger's JSON raises ValueError, nothing else."""
     with pytest.raises(ValueError):
-        LoadReport.from_json(broken)
+        LoadReport.from_text(json.dumps(broken))
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("state", "asleep"),
+        *(("slots", value) for value in ("x", 0, -3, 1e308, 1.5, None)),
+        *(("rtf", value) for value in ("fast", math.nan, math.inf, -1)),
+        *(("work_s", value) for value in (math.nan, math.inf, None)),
+        *((name, value) for name in ("worker_id", "boot", "model", "device") for value in (None, 7, {}, [1])),
+        *(("languages", value) for value in (None, "en", [{}], {"en": 1})),
+        ("in_flight", None),
+        ("is_scripted", "yes"),
+    ],
+)
+def test_a_report_with_a_value_of_another_kind_is_none(name, value):
+    """The router counts with what stands in it: one wrong value and the whole is refused."""
+    with pytest.raises(ValueError, match=name if name != "state" else "asleep"):
+        LoadReport.from_text(json.dumps(REPORT.to_json() | {name: value}))
+
+
+def test_nesting_without_end_is_no_report():
+    """A thousand brackets raise ValueError, as other nonsense does."""
+    with pytest.raises(ValueError):
+        LoadReport.from_text(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("said", ["abc", "", "nan", "inf", "-5", "1e400"])
+def test_a_duration_that_is_no_number_of_seconds_is_none(said):
+    """Estimates, quotas and counters add it up: one infinity would stay in them for ever."""
+    assert duration_s({DURATION: said}) == 0
+    assert duration_s({DURATION: "1.5"}) == 1.5
+    assert duration_s({}) == 0
 
 
 def test_text_joins_segments_as_the_tokenizer_spaced_them():

@@ -1,9 +1,15 @@
 import asyncio
+import json
 import time
 from itertools import pairwise
 
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
 from fleet.wire import WorkerState
+from router.probe import REPORT_BYTES_MAX
 from router.upstream import Health
+from tests.router.made import READY
 from tests.router.scripted import ScriptedWorker, scripted_fleet, until
 
 
@@ -68,3 +74,30 @@ async def test_completions_keep_a_worker_in_that_is_too_busy_to_answer_probes():
 
         assert (await fleet.transcribe())[0] == 200
         assert upstream.is_ready
+
+
+async def test_a_stranger_among_the_addresses_gets_nothing_and_stops_nobody():
+    """
+    Whatever another program answers where a worker was expected, it is not used and the router serves on.
+    """
+    asked, said = 0, {"body": b"5"}
+
+    async def load(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(body=said["body"], content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/load", load)
+    async with scripted_fleet(1, probe_interval_s=0.05) as fleet, TestServer(app) as stranger:
+        fleet.service.floor.pool.add(str(stranger.make_url("")).rstrip("/"), time.monotonic())
+        wrong = [{name: value} for name, value in (("slots", 0), ("slots", "x"), ("rtf", "x"), ("boot", [1]))]
+        for said["body"] in (
+            *(b"5", b"null", b"[]", b"[" * 100_000, b"\xff"),
+            *(json.dumps(READY.to_json() | one).encode() for one in wrong),
+            json.dumps(READY.to_json()).encode() + b" " * REPORT_BYTES_MAX,
+        ):
+            before = asked
+            await until(lambda before=before: asked >= before + 2)
+            assert (await fleet.transcribe())[0] == 200
+            assert (await fleet.status())["fleet"]["ready"] == 1
