@@ -5,6 +5,8 @@ Called whenever either side may have changed. Choosing and taking the slot happe
 get the same slot.
 """
 
+from collections.abc import Iterator, Sequence
+
 from fleet.wire import Tier
 from router.ejection import Circuit
 from router.policy import Policy
@@ -36,22 +38,21 @@ class Assigner:
         if not free:
             return None
         trials = [worker for worker in free if worker.circuit(now) is Circuit.HALF_OPEN]
-        if trials and (smallest := self._smallest_for(trials[0], now)):
-            return smallest, trials[0]
+        for worker in trials:  # one that failed gets the request that loses least
+            suited = [waiting for waiting in self._startable(free, now) if self.may_take(worker, waiting, now)]
+            if suited:
+                return min(suited, key=lambda waiting: waiting.est_s), worker
         proven = [worker for worker in free if worker not in trials]
-        may_defer = sum(worker.free_slots(now) for worker in free) > self._reserved_slots
-        for waiting in self._queue.in_order(now):
-            if waiting.tier is Tier.DEFERRED and not may_defer:
-                continue
+        for waiting in self._startable(free, now):
             candidates = [worker for worker in proven if self.may_take(worker, waiting, now)]
             if candidates:
                 return waiting, self._policy(candidates, waiting.audio_s, now)
         return None
 
-    def _smallest_for(self, worker: Worker, now: float) -> Waiting | None:
-        """A worker that failed gets the request that loses least."""
-        suited = [waiting for waiting in self._queue if self.may_take(worker, waiting, now)]
-        return min(suited, key=lambda waiting: waiting.est_s, default=None)
+    def _startable(self, free: Sequence[Worker], now: float) -> Iterator[Waiting]:
+        """Who may have one of the free slots, the next first: all but deferred requests where these are reserved."""
+        may_defer = sum(worker.free_slots(now) for worker in free) > self._reserved_slots
+        return (each for each in self._queue.in_order(now) if may_defer or each.tier is not Tier.DEFERRED)
 
     def may_take(self, worker: Worker, waiting: Waiting, now: float) -> bool:
         """Right model, and this process has not failed on it, unless every other one has as well."""

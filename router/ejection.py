@@ -14,6 +14,7 @@ from random import Random
 WINDOW_S = 30
 WINDOW_LEAST = 10
 JITTER = 0.2
+DOUBLINGS_MAX = 30  # centuries; a worker that fails for a day would count beyond what a float can hold
 
 
 class Circuit(StrEnum):
@@ -60,7 +61,9 @@ class Ejection:
         circuit = self.circuit(now)
         if circuit is Circuit.OPEN or not (circuit is Circuit.HALF_OPEN or self._is_too_much(now)):
             return False
-        time_out_s = min(self.max_s, self.base_s * 2**self.ejections) * rng.uniform(1 - JITTER, 1 + JITTER)
+        time_out_s = min(self.max_s, self.base_s * 2 ** min(self.ejections, DOUBLINGS_MAX)) * rng.uniform(
+            1 - JITTER, 1 + JITTER
+        )
         self.ejected_until = now + time_out_s
         self.ejections += 1
         self.opened += 1

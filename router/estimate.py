@@ -14,7 +14,7 @@ TYPES = {
     "audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/mp4": "mp4", "audio/x-m4a": "mp4", "video/mp4": "mp4",
     "audio/ogg": "ogg", "audio/opus": "ogg", "audio/webm": "webm", "video/webm": "webm",
 }  # fmt: skip
-LEARNING_SHARE = 0.1
+LEARNING_SHARE = 0.1  # of the way, by factors: one film with a second of sound must not make all others look short
 
 
 class Estimator:
@@ -38,4 +38,4 @@ class Estimator:
         container = container_of(head)
         before = self._bytes_per_s.get(container, BYTES_PER_S_OTHER)
         learned = max(BYTES_PER_S_LEAST, size_bytes / audio_s)  # hours of silence teach nothing
-        self._bytes_per_s[container] = before + LEARNING_SHARE * (learned - before)
+        self._bytes_per_s[container] = before * (learned / before) ** LEARNING_SHARE

@@ -150,7 +150,9 @@ class Pool:
     def usable(self, now: float) -> list[Worker]:
         """Who has slots to count on, free or not."""
         chosen = [w for w in self.workers.values() if w.is_ready and w.circuit(now) is not Circuit.OPEN]
-        return chosen or [w for w in self.workers.values() if self.is_panic(now) and self._might_accept(w)]
+        if chosen or not self.is_panic(now):
+            return chosen
+        return [w for w in self.workers.values() if self._might_accept(w)]
 
     def slots(self, now: float) -> int:
         """Slots of all usable workers."""

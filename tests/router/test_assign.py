@@ -114,6 +114,48 @@ def test_a_worker_on_trial_gets_the_smallest_request_and_only_one():
     assert (len(broken.leases), len(good.leases)) == (1, 4)
 
 
+def test_every_worker_on_trial_gets_its_chance():
+    """
+    The first may suit nobody who waits, for its model or because it failed on them; then the next is tried.
+    """
+    pool = pool_of(2)
+    for worker in workers_of(pool):
+        for _ in range(3):
+            pool.failed(worker, 0, "lost")
+    queue, assigner = assigner_of(pool)
+    retried = waiting(tried={"boot0"})
+    queue.add(retried)
+
+    assert assigner.run(10.0) == 1
+    assert [lease.worker.name for lease in leases_of(retried)] == ["w1"]
+
+    pool.heard(workers_of(pool)[0], report(worker_id="w0", boot="boot0", model="large-v3"), 10.0)
+    leases_of(retried)[0].release()
+    other_model = waiting(model="tiny")
+    queue.add(other_model)
+
+    assert assigner.run(10.0) == 1
+    assert [lease.worker.name for lease in leases_of(other_model)] == ["w1"]
+
+
+def test_a_worker_on_trial_takes_no_deferred_request_where_slots_are_reserved():
+    """
+    Its one slot may be the last that a realtime request could have.
+    """
+    pool = pool_of(1)
+    for _ in range(3):
+        pool.failed(workers_of(pool)[0], 0, "lost")
+    queue, assigner = assigner_of(pool, reserved_slots=1)
+    deferred, realtime = waiting(tier=Tier.DEFERRED, est_s=0.1), waiting(est_s=60)
+    queue.add(deferred)
+    queue.add(realtime)
+
+    assigner.run(10.0)
+
+    assert leases_of(realtime)
+    assert not leases_of(deferred)
+
+
 def test_a_request_for_one_model_waits_for_a_worker_that_has_it():
     """
     Others pass it meanwhile.

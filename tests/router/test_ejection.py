@@ -59,3 +59,15 @@ def test_time_out_doubles_with_each_failed_return_and_ends_with_a_good_one():
     ejection.succeed(now)
     assert ejection.circuit(now) is Circuit.CLOSED
     assert ejection.ejections == 0
+
+
+def test_a_worker_that_never_proves_itself_is_judged_for_ever():
+    """
+    After thousands of failed returns, a day at a minute each, the next one is still a time out of a minute.
+    """
+    ejection, now = Ejection(failures_limit=1, base_s=5.0), 0.0
+    for _ in range(3000):
+        assert ejection.fail(now, "lost", RNG)
+        now += 100
+
+    assert 48 <= (ejection.reopens_in_s(now - 100) or 0) <= 72

@@ -37,3 +37,13 @@ def test_packed_silence_does_not_make_everything_long():
         estimator.learn(b"fLaC", size_bytes=20_000, audio_s=3_600)
 
     assert estimator.audio_s(b"fLaC", 500_000) <= 1_000
+
+
+def test_one_film_does_not_make_everything_short():
+    """
+    400 MB with a tenth of a second of sound: whatever comes next is guessed at a fifth of its length at least.
+    """
+    estimator = Estimator()
+    estimator.learn(b"OggS", size_bytes=400_000_000, audio_s=0.1)
+
+    assert estimator.audio_s(b"OggS", 8_000 * 3600) > 3600 / 5

@@ -125,6 +125,20 @@ def test_with_over_half_of_the_fleet_out_everyone_who_accepts_is_used():
     assert first not in pool.available(0)
 
 
+def test_a_large_fleet_that_is_down_is_judged_once(monkeypatch):
+    """
+    With nobody ready, every request and every /readyz asks who is usable: that looks at the fleet once, not once a
+    worker.
+    """
+    pool, judged = pool_of(50), []
+    for worker in workers_of(pool):
+        pool.refused(worker, 0)
+    monkeypatch.setattr(pool, "is_panic", judged.append)
+
+    assert pool.usable(1) == []
+    assert judged == [1]
+
+
 def test_a_worker_that_said_busy_is_left_alone_until_it_reports_a_free_slot():
     """
     No hot loop of refused dispatches.
