@@ -18,9 +18,9 @@ RUN = report.Run(
 def test_every_bar_is_on_the_page_with_its_verdict():
     """Required, measured, met or missed; what has no limit has no verdict."""
     lines = report.markdown(BARS, RUN, [("cores used", "2")], "b.png").splitlines()
-    assert "| `tiny`: this | >= 0.95 x | 0.96 x | met | 1 of 2 |" in lines
-    assert "| that | <= 5 ms | 7 ms | **missed** |  |" in lines
-    assert "| for information |  | 2 x |  |  |" in lines
+    assert "| `tiny`: this | >= 0.95 x | 0.960 x | met | 1 of 2 |" in lines
+    assert "| that | <= 5 ms | 7.00 ms | **missed** |  |" in lines
+    assert "| for information |  | 2.00 x |  |  |" in lines
 
 
 def test_the_page_tells_on_what():
