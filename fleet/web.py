@@ -18,6 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ExpectHandler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 ID_KEY = web.RequestKey("request_id", str)
+BEGUN = web.RequestKey("begun", bool)  # the head of the answer is sent
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 SANE_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]*")  # empty from HTTP/1.0; nothing that could be a path or another host
 HTTP_ERRORS: dict[int, type[FleetError]] = {
@@ -45,7 +46,7 @@ def add(
     `expect` answers `Expect: 100-continue`, for routes that may refuse before the body is sent. With `head`, HEAD gets
     the same without a body: monitors of uptime ask so.
     """
-    expect = expect or any_body
+    expect = _enveloped(expect or any_body)
     plain = {path, path.removeprefix("/v1")}
     for spelling in plain | {f"{one}/" for one in plain if not one.endswith("/")}:
         for each in (method, "HEAD") if head else (method,):
@@ -61,12 +62,29 @@ async def any_body(request: web.Request) -> web.StreamResponse | None:
     return None
 
 
+def _enveloped(expect: ExpectHandler) -> ExpectHandler:
+    """A refusal before the body has what every refusal has; no middleware has seen the request by then."""
+
+    async def handle(request: web.Request) -> web.StreamResponse | None:
+        request[ID_KEY] = _name(request)
+        try:
+            return await expect(request)
+        except web.HTTPException as error:
+            return error_response(_from_http(error))
+
+    return handle
+
+
+def _name(request: web.Request) -> str:
+    """The caller's own id for the request if it is sane, else a new one."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if SANE_ID.fullmatch(given) else f"req-{secrets.token_hex(8)}"
+
+
 @web.middleware
 async def name_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id: the caller's own if it is sane. It is on the answer and on every log line."""
-    given = request.headers.get(REQUEST_ID, "")
-    name = given if SANE_ID.fullmatch(given) else f"req-{secrets.token_hex(8)}"
-    request[ID_KEY] = name
+    """Give the request an id. It is on the answer and on every log line."""
+    name = request[ID_KEY] = _name(request)
     token = log.request_id.set(name)
     connection = request.transport.get_protocol() if request.transport else None
     if isinstance(connection, Connection):
@@ -85,6 +103,7 @@ async def stamp(request: web.Request, response: web.StreamResponse) -> None:
 
     The request's id; and that no browser may take a transcript for a page, whatever somebody dictated.
     """
+    request[BEGUN] = True
     response.headers["Server"] = "whisper-fleet"  # not which versions of what: that is for attackers only
     response.headers["X-Content-Type-Options"] = "nosniff"
     if ID_KEY in request:
@@ -104,8 +123,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return error_response(_from_http(error))
     except ConnectionResetError as error:  # the caller hung up: as aiohttp has it, else it logs a traceback for each
         raise asyncio.CancelledError from error
-    except Exception:
+    except Exception as error:
         logger.exception("unexpected error")
+        if request.get(BEGUN):  # a second head in the middle of a body helps nobody: it is cut off, which all can tell
+            raise asyncio.CancelledError from error
         return error_response(FleetError())
 
 

@@ -9,8 +9,8 @@ One model behind a bounded queue. The life of a request:
     sandbox     bytes -> 16 kHz mono samples: plain WAV in a thread (`wav`), the rest (`audio`) in a child that may die
     silero      how likely each 32 ms are speech
     speech      probabilities -> regions -> windows; `edges` fits the regions' bare speech to what is heard
-    batcher     windows of all running requests, turn by turn, into model calls
-    engine      faster-whisper and CTranslate2 (`segments`, `fallback` are its pure parts); `fake` stands in for it
+    batcher     windows of all running requests (`job`), turn by turn, into model calls
+    engine      faster-whisper and CTranslate2 (`prompt`, `fallback`, `segments` are its parts); `fake` stands in for it
     transcribe  windows' results -> segments in order, streamed out as they come
 
 `window` has what passes between them, `lifecycle` the states of the process, `app` puts the parts together.

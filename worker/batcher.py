@@ -9,82 +9,21 @@ running. The gate bounds the number of jobs; a job's windows are bounded by the 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from fleet import log
 from fleet.errors import FleetError, Unavailable
-from worker.window import DecodeOptions, Engine, EngineBroken, EngineFull, Piece, Samples, Window, WindowResult
+from worker.job import Job, Place
+from worker.window import DecodeOptions, Engine, EngineBroken, EngineFull, Piece, Samples, Window
 
 logger = logging.getLogger(__name__)
 
-Outcome = WindowResult | BaseException | None  # None: that was the last window
-
-
-class Job:
-    """
-    One request on its way through the engine.
-
-    Made on the event loop; an engine thread owns `todo` and `held` from then on. Results come out in the order of the
-    windows, however the calls were put together.
-    """
-
-    def __init__(self, samples: Samples, windows: list[Window], options: DecodeOptions) -> None:
-        self.samples, self.options = samples, options
-        self.todo = deque(enumerate(windows))
-        self.steps: Iterator[WindowResult] | None = None  # a sequential decode, instead of windows
-        self.held: dict[int, list[WindowResult]] = {}  # finished, waiting for the windows before them
-        self.is_cancelled = False
-        self.request_id = log.request_id.get()
-        self._next = 0
-        self._loop = asyncio.get_running_loop()
-        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
-
-    def __repr__(self) -> str:
-        return f"<Job {len(self.todo)} windows to do>"
-
-    async def results(self) -> AsyncGenerator[WindowResult, None]:
-        """The windows' results as they are finished; raises what the engine raised."""
-        while (outcome := await self._outcomes.get()) is not None:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            yield outcome
-
-    def emit(self, outcome: Outcome) -> None:
-        """From an engine thread: hand an outcome to the event loop."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._outcomes.put_nowait, outcome)
-
-    def take(self) -> tuple[int, Window]:
-        """The next window; its index keeps its place among the results."""
-        return self.todo.popleft()
-
-    def finish(self, index: int, window: Window, result: WindowResult) -> None:
-        """Keep a window's result, line up what the model left of it, and emit what is complete in order."""
-        self.options = replace(self.options, language=self.options.language or result.language)
-        self.held.setdefault(index, []).append(result)
-        if result.resume_at is not None:
-            self.todo.appendleft((index, window.rest_from(result.resume_at)))
-
-    def emit_complete(self) -> None:
-        """Emit every result that has no unfinished window before it."""
-        unfinished = {index for index, _ in self.todo}
-        while self._next in self.held and self._next not in unfinished:
-            for result in self.held.pop(self._next):
-                self.emit(result)
-            self._next += 1
-
-    @property
-    def may_share(self) -> bool:
-        """Whether more than one window may be under way: not until the language is known."""
-        return bool(self.todo) and self.options.language is not None
+FINE_CALLS = 100  # full ones, after which a device that had no room may have some: one call in a hundred is lost time
 
 
 class Batcher:
@@ -100,7 +39,8 @@ class Batcher:
         on_call: Callable[[int], None] = lambda windows: None,
     ) -> None:
         self._engine = engine
-        self._windows_per_call = windows_per_call
+        self._windows_per_call = self._windows_most = windows_per_call
+        self._fine_calls = 0  # full ones since the device was last out of memory
         self._on_broken, self._on_call = on_broken, on_call
         self._line: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -138,13 +78,21 @@ class Batcher:
             job.is_cancelled = True
 
     def _work(self) -> None:
-        while (jobs := self._next_call()) is not None:
-            if len(jobs) == 1 and jobs[0][0].options.is_sequential:
-                self._step(jobs[0][0])
-            elif jobs:
-                self._call(jobs)
+        while self._turn():
+            pass
 
-    def _next_call(self) -> list[tuple[Job, int, Window]] | None:
+    def _turn(self) -> bool:
+        """One call; False when stopped. Nothing of it outlives it: a clip may be a gigabyte, and the next hours off."""
+        call = self._next_call()
+        if call is None:
+            return False
+        if call[0].job.options.is_sequential:
+            self._step(call[0].job)
+        else:
+            self._call(call)
+        return True
+
+    def _next_call(self) -> list[Place] | None:
         """The next call's windows; waits for work, None when stopped."""
         with self._changed:
             while not self._is_stopped:
@@ -164,28 +112,27 @@ class Batcher:
             job.emit(None)
         return None
 
-    def _filled(self, job: Job) -> list[tuple[Job, int, Window]]:
+    def _filled(self, job: Job) -> list[Place]:
         """One window of the job whose turn it is, then windows of others, then more of the same."""
         if job.options.is_sequential:
-            return [(job, 0, Window(0, 0, ()))]
-        call = [(job, *job.take())]
-        key = self._key(job, call[0][2])
+            return [Place(job, 0, Window(0, 0, ()))]
+        call = [job.take()]
+        key = self._key(job, call[0].window)
         aboard = [job]
-        while len(call) < self._windows_per_call:
+        while len(call) < self._windows_per_call and not job.must_go_alone:
             found = self._joining(aboard, key)
             if found is None:
                 break
-            call.append((found, *found.take()))
+            call.append(found.take())
         return call
 
     def _joining(self, aboard: list[Job], key: object) -> Job | None:
         """A job whose next window fits the call: one from the line first, else one that is in the call already."""
         for job in self._line:
-            if job.is_cancelled or job.options.is_sequential or not job.todo or self._key(job, job.todo[0][1]) != key:
-                continue
-            self._line.remove(job)
-            aboard.append(job)
-            return job
+            if job.can_join and self._key(job, job.todo[0][1]) == key:
+                self._line.remove(job)
+                aboard.append(job)
+                return job
         fits = (job for job in aboard if job.may_share and self._key(job, job.todo[0][1]) == key)
         return next(fits, None)
 
@@ -195,23 +142,39 @@ class Batcher:
         except Exception:  # what has no key shares no call: it fails alone, in `_call`, and the thread lives on
             return object()
 
-    def _call(self, call: list[tuple[Job, int, Window]]) -> None:
-        jobs = list(dict.fromkeys(job for job, _, _ in call))
-        pieces = [Piece(job.samples, window, job.options) for job, _, window in call]
+    def _call(self, call: list[Place]) -> None:
+        jobs = list(dict.fromkeys(place.job for place in call))
+        pieces = [Piece(place.job.samples, place.window, place.job.options) for place in call]
         began = time.monotonic()
         try:
             results = self._engine.run(pieces, lambda: self._is_stopped or all(job.is_cancelled for job in jobs))
         except BaseException as error:  # the edge of the engine's thread
-            self._fail(jobs, error)
+            self._recover(call, jobs, error)
             return
         self._on_call(len(call))
+        self._grow(len(call))
         share_s = (time.monotonic() - began) / len(call)
         # last first, so that what a window left over comes before the windows after it
-        for (job, index, window), result in reversed(list(zip(call, results, strict=True))):
-            job.finish(index, window, replace(result, generate_s=max(0.0, share_s - result.encode_s)))
+        for place, result in reversed(list(zip(call, results, strict=True))):
+            place.job.finish(place, replace(result, generate_s=max(0.0, share_s - result.encode_s)))
         for job in jobs:
             job.emit_complete()
         self._line_up(jobs)
+
+    def _recover(self, call: list[Place], jobs: list[Job], error: BaseException) -> None:
+        """Whose fault a failed call was shows when each request goes alone; a full device may have room for half."""
+        if isinstance(error, EngineFull) and len(call) > 1:
+            self._shrink(len(call) // 2, jobs)
+        elif len(jobs) > 1 and not isinstance(error, EngineFull | EngineBroken):
+            logger.warning("a shared model call failed: each alone now", extra=_named(jobs), exc_info=error)
+            for job in jobs:
+                job.must_go_alone = True
+        else:
+            self._fail(jobs, error)
+            return
+        for place in reversed(call):
+            place.job.put_back(place)
+        self._line_up(jobs, is_next=True)
 
     def _step(self, job: Job) -> None:
         """One segment of a sequential decode."""
@@ -227,11 +190,14 @@ class Batcher:
         if result is not None:
             self._line_up([job])
 
-    def _line_up(self, jobs: list[Job]) -> None:
+    def _line_up(self, jobs: list[Job], *, is_next: bool = False) -> None:
         with self._changed:
             if self._is_stopped:
                 self._give_up(jobs)
-            self._line.extend(jobs)
+            if is_next:
+                self._line.extendleft(reversed(jobs))
+            else:
+                self._line.extend(jobs)
             self._changed.notify(len(jobs))
 
     def _give_up(self, jobs: list[Job]) -> None:
@@ -240,20 +206,28 @@ class Batcher:
 
     def _fail(self, jobs: list[Job], error: BaseException) -> None:
         """Everybody aboard gets an error of ours; the cause is logged, and never shown to a caller."""
-        if isinstance(error, EngineFull):
-            self._shrink(jobs)
-            return
-        logger.error("a model call failed", exc_info=error, extra={"requests": [job.request_id for job in jobs]})
+        answer = FleetError()
+        if isinstance(error, EngineFull):  # these callers may try another worker
+            answer = Unavailable("This worker is out of memory. Please retry.")
+        logger.error("a model call failed", exc_info=error, extra=_named(jobs))
         for job in jobs:
-            job.emit(FleetError())
+            job.emit(answer)
         if isinstance(error, EngineBroken):
             self._on_broken(error)
 
-    def _shrink(self, jobs: list[Job]) -> None:
-        """The device is full: these callers may try another worker, later calls here are half as large."""
-        self._windows_per_call = max(1, self._windows_per_call // 2)
-        aboard = [job.request_id for job in jobs]
-        extra = {"windows_per_call": self._windows_per_call, "requests": aboard}
-        logger.warning("the device is out of memory", extra=extra)
-        for job in jobs:
-            job.emit(Unavailable("This worker is out of memory. Please retry."))
+    def _shrink(self, windows: int, jobs: list[Job]) -> None:
+        """The device is full: the same windows again, half as many in a call, and so are later calls for a while."""
+        self._windows_per_call, self._fine_calls = windows, 0
+        logger.warning("the device is out of memory", extra=_named(jobs) | {"windows_per_call": windows})
+
+    def _grow(self, windows: int) -> None:
+        """What filled the device may be gone: after many full calls that passed, larger ones are tried again."""
+        if self._windows_per_call == self._windows_most or windows < self._windows_per_call:
+            return
+        self._fine_calls += 1
+        if self._fine_calls >= FINE_CALLS:
+            self._windows_per_call, self._fine_calls = min(self._windows_most, 2 * self._windows_per_call), 0
+
+
+def _named(jobs: list[Job]) -> dict[str, list[str]]:
+    return {"requests": [job.request_id for job in jobs]}

@@ -29,6 +29,7 @@ from worker import edges, fallback, segments, sequential, speech
 from worker.card import read_card
 from worker.fallback import Attempt
 from worker.models import catalogue
+from worker.prompt import Prompts
 from worker.recipe import weights_of
 from worker.segments import FRAME, Draft
 from worker.settings import WorkerSettings
@@ -49,7 +50,6 @@ from worker.window import (
 FRAMES_MAX = int(WINDOW_S * 100)  # mel frames of 10 ms in Whisper's window
 INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believed; Whisper's own limit
 ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
-HOTWORD_TOKENS_MAX = 111  # of 448; with 223 of them and 223 of a prompt there is no room for an answer
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
 DEVICE_FULL = "out of memory"  # CUDA's own words, and cuBLAS's; the device itself is well
@@ -64,6 +64,7 @@ class WhisperEngine:
         self.device = _device(settings.device)
         self._facts: EngineFacts | None = None
         self._model: Any = None
+        self._prompts: Any = None
         self._silero: Silero | None = None
         self._suppressed: tuple[int, ...] = ()
 
@@ -81,6 +82,7 @@ class WhisperEngine:
         device = self.device
         compute_type = settings.compute_type or ("int8_float16" if device == "cuda" else "int8")
         self._model = _load(directory, device, compute_type, settings.threads)
+        self._prompts = Prompts(self._model, self._tokenizer)
         self._suppressed = tuple(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
         is_multilingual = bool(self._model.model.is_multilingual)
         self._silero = Silero()
@@ -108,7 +110,7 @@ class WhisperEngine:
         options = piece.options
         return (
             _frames(piece),
-            len(self._prompt(piece, options.language or "en")),
+            len(self._prompts.of(piece, options.language or "en")),
             options.beam_size,
             options.temperatures[0],
             options.repetition_penalty,
@@ -123,7 +125,9 @@ class WhisperEngine:
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """faster-whisper's own loop, a segment a step."""
         with _device_watched():
-            yield from sequential.decode(self._model, samples, replace(options, hotwords=self._hotwords(options)))
+            yield from sequential.decode(
+                self._model, samples, replace(options, hotwords=self._prompts.hotwords(options))
+            )
 
     def _run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         began = time.monotonic()
@@ -191,24 +195,6 @@ class WhisperEngine:
     def _tokenizer(self, language: str, task: str) -> Any:
         return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language)
 
-    def _prompt(self, piece: Piece, language: str) -> list[int]:
-        options = piece.options
-        tokenizer = self._tokenizer(language, options.task)
-        before = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt and piece.window.is_first else []
-        prompt: list[int] = self._model.get_prompt(
-            tokenizer, before, without_timestamps=options.without_timestamps, hotwords=self._hotwords(options)
-        )
-        return prompt
-
-    def _hotwords(self, options: DecodeOptions) -> str | None:
-        """Those that there is room for, the first ones."""
-        if options.hotwords is None:
-            return None
-        tokens = self._model.hf_tokenizer.encode(f" {options.hotwords.strip()}", add_special_tokens=False).ids
-        if len(tokens) <= HOTWORD_TOKENS_MAX:
-            return options.hotwords
-        return str(self._model.hf_tokenizer.decode(tokens[:HOTWORD_TOKENS_MAX]))
-
     def _decode(
         self, encoded: Any, pieces: Sequence[Piece], languages: Sequence[str], temperature: float | None = None
     ) -> list[Attempt]:
@@ -222,7 +208,7 @@ class WhisperEngine:
         )
         generated = self._model.model.generate(
             encoded,
-            [self._prompt(piece, language) for piece, language in zip(pieces, languages, strict=True)],
+            [self._prompts.of(piece, language) for piece, language in zip(pieces, languages, strict=True)],
             length_penalty=1,
             repetition_penalty=options.repetition_penalty,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
@@ -277,7 +263,7 @@ class WhisperEngine:
         frames = max(ALIGNED_FRAMES_MIN, min(_frames(piece), _frames_filled(piece.window)))
         self._model.add_word_timestamps([found], tokenizer, encoded, frames, PREPEND, APPEND, last_speech_timestamp=0.0)
         for draft, one in zip(drafts, found, strict=True):
-            draft.words = segments.clamped(_words(one["words"]), len(piece.samples) / RATE)
+            draft.words = tuple(_words(one["words"]))
             if not piece.options.without_timestamps:
                 draft.start, draft.end = float(one["start"]), float(one["end"])
 

@@ -108,6 +108,8 @@ def restrict() -> None:
 
 
 def limit_cpu(seconds: float) -> None:
-    """So many seconds of compute from now on, for the file that comes next."""
+    """So many seconds of compute from now on, for the file that comes next; not more than the process may have."""
     used = sum(os.times()[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, resource.RLIM_INFINITY))
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    wanted = int(used + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

@@ -80,7 +80,10 @@ class Sandbox:
     @contextmanager
     def _cell(self) -> Iterator[Cell]:
         """A child for one file; back among the idle unless it broke or is worn out."""
-        cell = self._idle.pop() if self._idle else Cell(*self._server.fork(), stall_s=self._stall_s)
+        try:
+            cell = self._idle.pop()
+        except IndexError:  # asked first, another thread might take the last one in between
+            cell = Cell(*self._server.fork(), stall_s=self._stall_s)
         is_good = False
         try:
             yield cell
@@ -98,12 +101,21 @@ class Sandbox:
 
 @contextmanager
 def shared(source: IO[bytes]) -> Iterator[int]:
-    """A descriptor of the source's bytes, from their beginning."""
+    """
+    A descriptor of the source's bytes, from their beginning.
+
+    It is ours alone: a caller who hangs up closes the source, and its number may be another caller's file a moment
+    later.
+    """
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     if size > COPIED_BYTES:
         source.flush()
-        yield source.fileno()
+        descriptor = os.dup(source.fileno())
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
         return
     with _anonymous_file() as copy:
         shutil.copyfileobj(source, copy, COPIED_BYTES)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from fleet.wire import Segment, Word
 from worker.fallback import Attempt
@@ -44,11 +44,12 @@ def resume_at(window: Window, seek_frames: int) -> int | None:
 
 
 def finished(draft: Draft, attempt: Attempt, piece: Piece) -> Segment:
-    """The segment as it is answered."""
-    start, end = _within(draft.start, draft.end, len(piece.samples) / RATE)
+    """The segment as it is answered: inside its window, whatever times the model made up for the padding behind it."""
+    window, options = piece.window, piece.options
+    start, end = _within(draft.start, draft.end, window.start / RATE, window.end / RATE)
     words = None
-    if piece.options.wants_words:
-        words = tuple(ordered(draft.words, start, end) if piece.options.without_timestamps else draft.words)
+    if options.wants_words:
+        words = clamped(_stretched(draft.words, start, end) if options.without_timestamps else draft.words, start, end)
     return Segment(
         id=0,
         seek=draft.seek,
@@ -64,26 +65,37 @@ def finished(draft: Draft, attempt: Attempt, piece: Piece) -> Segment:
     )
 
 
-def ordered(words: Iterable[Word], start: float, end: float) -> Iterator[Word]:
-    """Words inside start..end, none before the end of the one before; the outer two reach its ends."""
-    line = list(words)
-    last = start
-    for number, word in enumerate(line):
-        is_outer = number == len(line) - 1
-        word_end = end if is_outer else min(max(last, word.end), end)
-        yield Word(word.word, last if number == 0 else min(max(last, word.start), end), word_end, word.probability)
-        last = word_end
+def following(segment: Segment, before: Sequence[Segment]) -> Segment:
+    """The next one of a clip: numbered, and neither it nor a word of it starts before the one before it ended."""
+    earliest = before[-1].end if before else 0.0
+    start = max(segment.start, earliest)
+    end = max(segment.end, start)
+    words = segment.words
+    if words is not None and start > segment.start:
+        words = clamped(words, start, end)
+    return replace(segment, id=len(before), start=start, end=end, words=words)
 
 
-def clamped(words: Iterable[Word], clip_s: float) -> tuple[Word, ...]:
-    """Words inside the clip, none before the end of the one before."""
-    last, kept = 0.0, []
+def clamped(words: Iterable[Word], start: float, end: float) -> tuple[Word, ...]:
+    """Words inside start..end, none before the end of the one before."""
+    last, kept = start, []
     for word in words:
-        start, last = _within(max(last, word.start), word.end, clip_s)
-        kept.append(Word(word.word, start, last, word.probability))
+        word_start, last = _within(word.start, word.end, last, end)
+        kept.append(Word(word.word, word_start, last, word.probability))
     return tuple(kept)
 
 
-def _within(start: float, end: float, clip_s: float) -> tuple[float, float]:
-    start = min(max(0.0, start), clip_s)
-    return start, min(max(start, end), clip_s)
+def _stretched(words: Sequence[Word], start: float, end: float) -> Iterator[Word]:
+    """The outer two reach the ends."""
+    for number, word in enumerate(words):
+        yield Word(
+            word.word,
+            start if number == 0 else word.start,
+            end if number == len(words) - 1 else word.end,
+            word.probability,
+        )
+
+
+def _within(start: float, end: float, least: float, most: float) -> tuple[float, float]:
+    start = min(max(least, start), most)
+    return start, min(max(start, end), most)

@@ -62,16 +62,17 @@ def _language(model: Any, samples: Samples, options: DecodeOptions) -> str | Non
 
 
 def _from_faster_whisper(segment: Any, clip_s: float) -> Segment:
+    start = min(max(0.0, segment.start), clip_s)
+    end = min(max(start, segment.end), clip_s)
     words = None
     if segment.words is not None:
         aligned = (Word(one.word, float(one.start), float(one.end), float(one.probability)) for one in segment.words)
-        words = segments.clamped(aligned, clip_s)
-    start = min(max(0.0, segment.start), clip_s)
+        words = segments.clamped(aligned, start, end)
     return Segment(
         id=0,
         seek=segment.seek,
         start=start,
-        end=min(max(start, segment.end), clip_s),
+        end=end,
         text=segment.text,
         tokens=tuple(segment.tokens),
         temperature=segment.temperature or 0.0,

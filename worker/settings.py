@@ -1,10 +1,10 @@
 """Every knob of a worker, its unit, and the reason for its default."""
 
-import os
 import socket
 from dataclasses import dataclass
 
 from fleet.connection import ConnectionLimits
+from fleet.plan import usable_cores
 from fleet.settings import SettingError, setting
 
 SCRIPTED_PREFIX = "fake:"
@@ -142,7 +142,7 @@ class WorkerSettings:
     @property
     def threads(self) -> int:
         """Threads inside one model call."""
-        return self.cpu_threads or len(os.sched_getaffinity(0))
+        return self.cpu_threads or len(usable_cores())
 
     def slots(self, device: str) -> int:
         """Requests at once on this device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
@@ -12,6 +13,8 @@ from fleet import progress, render
 from fleet.errors import FleetError
 from fleet.fields import TranscriptionRequest
 from fleet.wire import Segment, Transcript
+
+logger = logging.getLogger(__name__)
 
 
 async def send(
@@ -30,13 +33,7 @@ async def send(
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(_beat(response))
         try:
-            async for segment in segments:
-                await response.write(_event(segment, wanted, transcript))
-            end = progress.whole_event if wanted.wants_progress else render.done_event
-            await response.write(end(transcript(), wanted))
-        except FleetError as raised:
-            error = raised
-            await response.write(render.error_event(raised))
+            error = await _tell(response, segments, wanted, transcript)
         except ConnectionResetError as raised:
             lost = raised
         finally:
@@ -44,6 +41,33 @@ async def send(
     if lost is not None:
         raise lost
     return error  # the end of the body is sent after the slot is free: a router that reads it may send the next request
+
+
+async def _tell(
+    response: web.StreamResponse,
+    segments: AsyncGenerator[Segment, None],
+    wanted: TranscriptionRequest,
+    transcript: Callable[[], Transcript],
+) -> FleetError | None:
+    """Every segment and the end, or the error in place of what is missing."""
+    try:
+        async for segment in segments:
+            await response.write(_event(segment, wanted, transcript))
+        end = progress.whole_event if wanted.wants_progress else render.done_event
+        await response.write(end(transcript(), wanted))
+    except ConnectionResetError:
+        raise
+    except FleetError as raised:
+        error = raised
+    except (
+        Exception
+    ):  # the edge of this request: a status line can say it no more, and a silent stream hangs its reader
+        logger.exception("unexpected error")
+        error = FleetError()
+    else:
+        return None
+    await response.write(render.error_event(error))
+    return error
 
 
 def _event(segment: Segment, wanted: TranscriptionRequest, transcript: Callable[[], Transcript]) -> bytes:

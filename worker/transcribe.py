@@ -13,13 +13,14 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO
 
 from fleet.wire import Segment, Transcript
 from worker.batcher import Batcher
 from worker.clip import AudioLimits, Clip, Decoder
-from worker.window import DecodeOptions, Engine, Samples, Window
+from worker.segments import following
+from worker.window import DecodeOptions, Engine, Samples, Window, WindowResult
 
 
 @dataclass(slots=True)
@@ -31,10 +32,19 @@ class Progress:
     language_probability: float = 1.0
     warnings: tuple[str, ...] = ()
     segments: list[Segment] = field(default_factory=list)
+    results: int = 0
     decode_s: float = 0.0
     encode_s: float = 0.0
     generate_s: float = 0.0
     engine_s: float = 0.0
+
+    def take(self, result: WindowResult) -> None:
+        """What a window took; the language was heard in the first one, and the others were told."""
+        if self.results == 0:
+            self.language, self.language_probability = result.language, result.language_probability
+        self.results += 1
+        self.encode_s += result.encode_s
+        self.generate_s += result.generate_s
 
     def transcript(self, model: str) -> Transcript:
         """The answer."""
@@ -85,13 +95,9 @@ class Transcriber:
         with self._batcher.run(clip.samples, windows, options) as job:
             async with aclosing(job.results()) as results:
                 async for result in results:
-                    progress.encode_s += result.encode_s
-                    progress.generate_s += result.generate_s
-                    if not progress.segments:
-                        progress.language = result.language
-                        progress.language_probability = result.language_probability
+                    progress.take(result)
                     for segment in result.segments:
-                        progress.segments.append(_in_order(segment, progress.segments))
+                        progress.segments.append(following(segment, progress.segments))
                         yield progress.segments[-1]
         progress.engine_s = time.monotonic() - began
 
@@ -104,10 +110,3 @@ class Transcriber:
             )
         finally:
             is_cancelled = True
-
-
-def _in_order(segment: Segment, before: list[Segment]) -> Segment:
-    """Number it, and never let it start before the one before it ended."""
-    earliest = before[-1].end if before else 0.0
-    start = max(segment.start, earliest)
-    return replace(segment, id=len(before), start=start, end=max(segment.end, start))

@@ -1,13 +1,15 @@
 """What every answer has, over a real socket."""
 
+import asyncio
 import logging
 
 import pytest
-from aiohttp import ClientConnectionError, ClientConnectionResetError, web
+from aiohttp import ClientConnectionError, ClientConnectionResetError, ClientPayloadError, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from fleet import log
 from fleet.errors import Unavailable
-from fleet.web import add, answer_errors, finish, json_answer, wants_html
+from fleet.web import add, answer_errors, error_response, finish, json_answer, wants_html
 
 
 async def well(request):
@@ -30,6 +32,14 @@ async def gone(request):
     raise ClientConnectionResetError("Cannot write to closing transport")
 
 
+async def broken(request):
+    """A mistake of ours in the middle of a body."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"half")
+    raise RuntimeError("/secret/path at 0x7f00")
+
+
 @pytest.fixture
 async def client(aiohttp_client):
     """An application with those three."""
@@ -38,6 +48,7 @@ async def client(aiohttp_client):
     add(app.router, "GET", "/v1/full", full)
     add(app.router, "GET", "/v1/wrong", wrong)
     add(app.router, "GET", "/v1/gone", gone)
+    add(app.router, "GET", "/v1/broken", broken)
     return await aiohttp_client(finish(app))
 
 
@@ -61,6 +72,32 @@ async def test_who_hangs_up_is_no_error_in_the_log(client, caplog):
         await client.get("/gone")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert (await client.get("/well")).status == 200
+
+
+async def test_an_answer_that_breaks_off_is_seen_to(client, caplog):
+    """Whoever reads it is not left waiting for the rest, and takes half of it for no whole."""
+    async with client.get("/broken") as response, asyncio.timeout(20):
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+    assert "unexpected error" in caplog.text
+
+
+@pytest.mark.parametrize("expectation", ["nonsense", "100-continue"])
+async def test_a_refusal_before_the_body_is_like_any_other(expectation):
+    """Envelope and id, though no middleware has seen the request."""
+
+    async def refusing(request):
+        if request.headers["Expect"] == "nonsense":
+            raise web.HTTPExpectationFailed
+        return error_response(Unavailable())
+
+    app = finish(web.Application())
+    add(app.router, "POST", "/v1/well", well, expect=refusing)
+    async with TestServer(app) as server, TestClient(server) as client:
+        answer = await client.post("/well", headers={"Expect": expectation, "X-Request-Id": "mine"})
+        assert answer.headers["X-Request-Id"] == "mine"
+        assert set((await answer.json())["error"]) == {"message", "type", "param", "code"}
+        assert answer.status == (417 if expectation == "nonsense" else 503)
 
 
 async def test_request_id_is_echoed_if_sane(client):

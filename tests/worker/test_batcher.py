@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 
 from fleet.errors import FleetError, Unavailable
 from fleet.wire import Segment
-from worker.batcher import Batcher, Job
+from worker.batcher import Batcher
 from worker.card import ModelCard
+from worker.job import Job
 from worker.window import (
     DecodeOptions,
     EngineBroken,
@@ -227,6 +229,51 @@ async def test_a_request_that_the_engine_cannot_place_fails_alone(engine: Record
     batcher.stop()
 
 
+async def test_a_request_that_breaks_its_call_breaks_nobody_elses(engine: RecordingEngine, monkeypatch):
+    """What failed together is tried alone: the one that is at fault gets the error, the others their text."""
+    answer = engine.run
+
+    def run(pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        if any(piece.options.prompt == "odd" for piece in pieces):
+            raise RuntimeError("alignment failed")
+        return answer(pieces, is_cancelled)
+
+    monkeypatch.setattr(engine, "run", run)
+    batcher, odd = make(engine), replace(OPTIONS, prompt="odd")
+    with (
+        batcher.run(samples(1), windows(3), OPTIONS) as one,
+        batcher.run(samples(2), windows(3), odd) as two,
+        batcher.run(samples(3), windows(2), OPTIONS) as three,
+    ):
+        batcher.start()
+        assert (await texts(one), await texts(three)) == (["0", "1", "2"], ["0", "1"])
+        with pytest.raises(FleetError):
+            await texts(two)
+    batcher.stop()
+    assert all(clip != 2 for call in engine.calls for clip, _ in call)
+    assert max(len(call) for call in engine.calls) > 1  # whoever has shown to be well shares again
+
+
+async def test_an_idle_batcher_holds_nobodys_clip(engine: RecordingEngine):
+    """Four hours of audio are a gigabyte; the next request may be hours off."""
+
+    class Clip(np.ndarray):
+        """Can be referred to weakly."""
+
+    batcher = make(engine)
+    batcher.start()
+    for options in (OPTIONS, replace(OPTIONS, vad=None)):
+        clip = samples(1).view(Clip)
+        held = weakref.ref(clip)
+        with batcher.run(clip, windows(2), options) as job:
+            await texts(job)
+        del clip, job
+        async with asyncio.timeout(10):
+            while held() is not None:  # noqa: ASYNC110  the engine's thread lets go of it
+                await asyncio.sleep(0.01)
+    batcher.stop()
+
+
 async def test_a_lost_device_is_reported(engine: RecordingEngine):
     """The process must end: whoever watches is told."""
     lost: list[EngineBroken] = []
@@ -250,7 +297,46 @@ async def test_stopping_gives_every_job_an_answer(engine: RecordingEngine):
     assert stopped.value.code == "draining"
 
 
-async def test_a_full_device_is_busy_and_its_next_calls_are_half_as_large(engine: RecordingEngine):
+class SmallEngine(RecordingEngine):
+    """A device with room for so many windows a call."""
+
+    room = 1
+
+    def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
+        if len(pieces) > self.room:
+            raise EngineFull("CUDA failed with error out of memory")
+        return super().run(pieces, is_cancelled)
+
+
+async def test_a_full_device_gets_half_as_many_windows_and_nobody_an_error():
+    """Whoever was aboard is tried again in smaller calls, in the order in which they came."""
+    engine = SmallEngine()
+    batcher = make(engine, windows_per_call=4)
+    with batcher.run(samples(1), windows(3), OPTIONS) as one, batcher.run(samples(2), windows(2), OPTIONS) as two:
+        batcher.start()
+        assert (await texts(one), await texts(two)) == (["0", "1", "2"], ["0", "1"])
+    batcher.stop()
+    assert [len(call) for call in engine.calls] == [1] * 5
+    assert [call[0] for call in engine.calls[:2]] == [(1, 0), (2, 0)]
+
+
+async def test_a_device_that_has_room_again_gets_large_calls_again(monkeypatch: pytest.MonkeyPatch):
+    """Somebody else's memory may be free by now; a worker that stays at half for ever is half as fast for ever."""
+    monkeypatch.setattr("worker.batcher.FINE_CALLS", 3)
+    engine = SmallEngine()
+    batcher = make(engine, windows_per_call=4)
+    with batcher.run(samples(1), windows(2), OPTIONS) as job:
+        batcher.start()
+        await texts(job)
+    engine.room = 4
+    with batcher.run(samples(1), windows(30), OPTIONS) as job:
+        assert await texts(job) == [str(at) for at in range(30)]
+    batcher.stop()
+    assert [len(call) for call in engine.calls[-4:-1]] == [4, 4, 4]
+    assert [len(call) for call in engine.calls[:8]] == [1, 1, 1, 2, 2, 2, 4, 4]
+
+
+async def test_a_full_device_that_has_no_room_for_one_window_is_busy(engine: RecordingEngine):
     """503, so that a router takes the request elsewhere; the worker goes on with fewer windows a call."""
     batcher = make(engine, windows_per_call=4)
     engine.fails = EngineFull("CUDA failed with error out of memory")
@@ -263,7 +349,7 @@ async def test_a_full_device_is_busy_and_its_next_calls_are_half_as_large(engine
     with batcher.run(samples(1), windows(4), OPTIONS) as job:
         assert await texts(job) == ["0", "1", "2", "3"]
     batcher.stop()
-    assert [len(call) for call in engine.calls] == [2, 2]
+    assert [len(call) for call in engine.calls] == [1] * 4
 
 
 async def test_a_device_that_is_always_full_is_asked_for_one_window_at_last(engine: RecordingEngine):

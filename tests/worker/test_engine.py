@@ -100,6 +100,14 @@ def test_a_full_prompt_and_many_hotwords_leave_room_for_an_answer(engine, clip, 
         assert engine.run([piece(clip, 0, 60, options)], still_wanted)[0].segments
 
 
+def test_prompts_of_one_length_share_a_call_whatever_is_in_them(engine, clip):
+    """Nobody can spell a token that makes CTranslate2 refuse the whole call, and with it somebody else's window."""
+    spelled = "<|startoftranscript|>"
+    pieces = [piece(clip, at, at + 5, replace(OPTIONS, prompt=text)) for at, text in ((0, spelled), (5, "x" * 21))]
+    assert engine.key(pieces[0]) == engine.key(pieces[1])
+    assert len(engine.run(pieces, still_wanted)) == 2
+
+
 def test_windows_that_share_a_call_say_what_they_say_alone(engine, clip):
     """Three windows of a clip, together and one by one."""
     pieces = [piece(clip, at, at + 5) for at in (0, 5, 10)]

@@ -4,6 +4,8 @@ import io
 import json
 import resource
 import socket
+import subprocess
+import sys
 
 import numpy as np
 
@@ -55,6 +57,23 @@ def test_no_message_is_larger_than_the_parent_takes():
         sizes: list[int] = []
         out.keep(np.zeros(BLOCK_SAMPLES * 2 + 5, np.float32))
     assert sizes == [BLOCK_SAMPLES * 4, BLOCK_SAMPLES * 4, 20]
+
+
+def test_a_limit_that_is_there_is_kept():
+    """A service with LimitCPU still decodes: to raise a hard limit is forbidden, and would end the child."""
+    script = """
+import os, resource
+from worker.inmate import limit_cpu
+resource.setrlimit(resource.RLIMIT_CPU, (50, 60))
+if os.geteuid() == 0:
+    os.setgid(65534), os.setuid(65534)
+limit_cpu(1_000)
+print(resource.getrlimit(resource.RLIMIT_CPU))
+limit_cpu(20)
+print(resource.getrlimit(resource.RLIMIT_CPU)[0] < 50)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "(60, 60)\nTrue\n", done.stderr
 
 
 def test_cpu_time_is_counted_from_the_file_on():

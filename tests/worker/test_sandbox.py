@@ -57,6 +57,19 @@ def test_a_large_upload_is_handed_over_as_the_file_it_is(box: Sandbox, tmp_path:
         assert box.decode(source, LIMITS).duration_s == pytest.approx(12 * 8.756, abs=0.1)
 
 
+def test_a_caller_who_hangs_up_gives_the_child_nobody_elses_file(tmp_path: Path):
+    """The upload may be closed while its file waits for a child, and the descriptor's number be used again."""
+    (tmp_path / "upload").write_bytes(b"a" * (sandbox.COPIED_BYTES + 1))
+    (tmp_path / "other").write_bytes(b"b" * 10)
+    source = (tmp_path / "upload").open("rb")
+    with sandbox.shared(source) as descriptor:
+        source.close()
+        with (tmp_path / "other").open("rb"):
+            assert os.pread(descriptor, 1, 0) == b"a"
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)
+
+
 def test_one_child_serves_many_files_and_is_worn_out_at_last(box: Sandbox, monkeypatch: pytest.MonkeyPatch):
     """Forking is paid for once; leaks are not kept for ever."""
     monkeypatch.setattr(sandbox, "FILES_EACH", 3)

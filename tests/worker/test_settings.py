@@ -38,3 +38,11 @@ def test_what_decodes_is_unset():
     """Unset means: as the model's card says."""
     settings = read()
     assert {settings.beam_size, settings.vad_threshold, settings.audio_context, settings.speech_pad_ms} == {None}
+
+
+def test_a_system_without_affinity_has_all_its_cores(monkeypatch: pytest.MonkeyPatch):
+    """macOS has no sched_getaffinity."""
+    monkeypatch.setattr("fleet.plan.CAN_PIN", False)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert read().threads >= 1
+    assert read(CPU_THREADS="3").threads == 3

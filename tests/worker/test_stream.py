@@ -1,8 +1,26 @@
 """Server-sent events of a worker; tests/worker/test_api.py reads whole streams over HTTP."""
 
 import json
+from typing import NoReturn
 
 from tests.worker.conftest import serving
+
+
+def out_of_processes(*_: object) -> NoReturn:
+    raise OSError("cannot fork in /secret/place")
+
+
+async def test_what_nobody_expected_is_an_event_too(monkeypatch):
+    """Never a stream that just stops, whose reader waits for as long as it can; and no word of the cause."""
+    async with serving(model="fake:0") as talk:
+        monkeypatch.setattr(talk.worker._transcriber, "_decoder", out_of_processes)
+        answer = await talk.send(b"RIFF" + bytes(500), stream="true")
+
+        assert json.loads(answer.text.split("data: ")[1])["error"]["code"] == "internal_error"
+        assert "secret" not in answer.text
+        assert not await talk.is_busy()
+        page = (await talk.call("GET", "/metrics")).text
+        assert 'fleet_worker_requests_total{code="internal_error"} 1.0' in page
 
 
 async def test_the_slot_is_free_before_the_stream_ends():

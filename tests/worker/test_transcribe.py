@@ -1,6 +1,7 @@
 """From clip to segments."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,28 @@ async def test_silence_costs_no_model_call_and_gives_empty_text(transcriber_of):
 
     assert [one async for one in transcriber.segments(clip, options(), progress)] == []
     assert progress.transcript("m").text == ""
+
+
+class HeardLate(fake.ScriptedEngine):
+    """Hears a language in the first window, where nothing is said; the later ones are told it."""
+
+    def run(self, pieces, is_cancelled):
+        return [
+            replace(result, segments=(), language="de", language_probability=0.4)
+            if piece.window.is_first
+            else replace(result, language="de")
+            for piece, result in zip(pieces, super().run(pieces, is_cancelled), strict=True)
+        ]
+
+
+async def test_the_language_is_as_sure_as_it_was_when_it_was_heard(transcriber_of):
+    """Not as sure as the windows after it, which did not ask."""
+    progress = Progress()
+    transcriber = transcriber_of(HeardLate("fake", 0.0))
+    clip = Clip(np.zeros(32_000, np.float32))
+
+    assert [one async for one in transcriber.segments(clip, replace(options(), language=None), progress)]
+    assert (progress.language, progress.language_probability) == ("de", 0.4)
 
 
 async def test_the_transcript_is_what_was_streamed(transcriber_of):
