@@ -64,11 +64,17 @@ class FleetError(Exception):
         """The OpenAI error envelope; all four keys are always there."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
+    @property
+    def told_retry_after_s(self) -> int | None:
+        """What the caller is told, 1..60: `retry_after_s` may be a day, or for ever."""
+        if self.retry_after_s is None:
+            return None
+        return math.ceil(min(RETRY_AFTER_MAX_S, max(RETRY_AFTER_MIN_S, self.retry_after_s)))
+
     def headers(self) -> dict[str, str]:
-        """Retry-After in whole seconds 1..60 and the same in ms, where trying again can help."""
+        """Retry-After in whole seconds and the same in ms, where trying again can help."""
         headers = {}
-        if self.retry_after_s is not None:
-            seconds = math.ceil(min(RETRY_AFTER_MAX_S, max(RETRY_AFTER_MIN_S, self.retry_after_s)))
+        if (seconds := self.told_retry_after_s) is not None:
             headers["Retry-After"] = str(seconds)
             headers["retry-after-ms"] = str(seconds * 1000)
         if self.should_retry is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from router.settings import RouterSettings
 from router.status import Status
 from router.upload import body_of
 from router.wyoming import WyomingDoor
+
+logger = logging.getLogger("router")
 
 
 class Api:
@@ -69,6 +72,9 @@ class Api:
                 await self._intake.serve(self._caller(request), body, reply)
             except FleetError as error:
                 return await reply.fail(error)
+            except Exception:  # the edge, for an answer that may have begun: a second head would run into it
+                logger.exception("unexpected error")
+                return await reply.fail(FleetError())
             return await reply.finish()
 
         return handle

@@ -53,8 +53,8 @@ class Discovery:
         return is_fixed
 
     async def loop(self) -> None:
-        """Look names up for ever; returns at once if there are none."""
-        while self._names:
+        """Look names up and tell, for ever; a worker that left while it was busy is forgotten once it is idle."""
+        while True:
             for name, port in self._names:
                 await self._look_up(name, port)
             self._tell()
@@ -83,9 +83,14 @@ class Discovery:
 def dns_name(source: str) -> tuple[str, int]:
     """The name and port of a dns:// source; raises SettingError."""
     parts = urlsplit(source)
-    if not parts.hostname or not parts.port:
+    try:
+        name, port = parts.hostname or "", parts.port
+        name.encode("idna")  # as every look-up does; it raises for a label that is empty or too long
+    except ValueError:
+        name, port = "", None
+    if not name or not port:
         raise SettingError(f"WORKERS: {source} must be dns://NAME:PORT.")
-    return parts.hostname, parts.port
+    return name, port
 
 
 def plain_url(source: str) -> str:

@@ -170,7 +170,7 @@ class Intake:
         self._ledger.note(finished)
         self._metrics.finished(finished)
         if story.error is not None and finished.attempts == 0:
-            self._metrics.rejected(story.error.code, story.error.retry_after_s)
+            self._metrics.rejected(story.error.code, story.error.told_retry_after_s)
         access.info("%s %d", caller.door, finished.status, extra=finished.for_log())
         if self._audit is not None:
             self._audit.note(caller, self._keys.name_of(caller.tenant), finished)

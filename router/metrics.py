@@ -97,11 +97,12 @@ class Metrics:
         if finished.code == "ok":
             self._wait.observe(finished.wait_s)
             self._latency.observe(finished.took_s)
-            self._audio[finished.worker or "none", finished.key_class].inc(finished.audio_s)
+            if finished.worker is not None:  # one that was kept is transcribed by nobody
+                self._audio[finished.worker, finished.key_class].inc(finished.audio_s)
         elif finished.code == "client_closed":
             self._cancels["running" if finished.attempts else "waiting",].inc()
 
-    def rejected(self, reason: str, retry_after_s: float | None) -> None:
+    def rejected(self, reason: str, retry_after_s: int | None) -> None:
         """A request was refused at the door."""
         self._rejected[reason,].inc()
         if retry_after_s is not None:

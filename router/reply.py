@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,19 +12,24 @@ from fleet.errors import FleetError
 from fleet.render import HEARTBEAT, SSE_HEADERS, error_event
 from router.job import CallerGone
 
+COMMENTS = re.compile(rb"(?::[^\n]*\n\n)*")  # that keep the line open, and are no part of an answer
+
 
 class CallerReply:
     """
     One answer to one caller.
 
     A stream may have to begin while its request still waits. From then on the status is 200 and errors are events;
-    until the first event the request may still be tried elsewhere.
+    until the first event the request may still be tried elsewhere. Events are passed on whole: half of one, left by a
+    worker that died, would run into whatever comes next.
     """
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._stream: web.StreamResponse | None = None
         self._is_event_stream = False
+        self._half = b""  # of an event
+        self._is_ended = False
         self.response: web.StreamResponse | None = None
         self.has_content = False
         self.status = 200  # on a stream that has begun, the status that its error would have had
@@ -39,17 +45,20 @@ class CallerReply:
 
     async def start(self, status: int, headers: dict[str, str]) -> None:
         """The head of an answer that follows in pieces."""
-        self.status = status
+        self.status, self._half = status, b""
         self._is_event_stream = headers.get("Content-Type", "").startswith("text/event-stream")
         if self._stream is None:
             await self._open(web.StreamResponse(status=status, headers=headers))
         self.response = self._stream
 
     async def write(self, chunk: bytes) -> None:
-        """A piece of the body, unchanged."""
-        self.has_content = (
-            self.has_content or not self._is_event_stream or not chunk.startswith(b":") or b"data:" in chunk
-        )
+        """A piece of the body, unchanged; of events as many as it completes."""
+        if self._is_event_stream:
+            events, end, self._half = (self._half + chunk).rpartition(b"\n\n")
+            chunk = events + end
+        if not chunk:
+            return
+        self.has_content = self.has_content or not self._is_event_stream or not COMMENTS.fullmatch(chunk)
         await self._write(chunk)
 
     async def keep_alive(self) -> None:
@@ -66,6 +75,8 @@ class CallerReply:
         """
         if self._stream is None:
             raise error
+        if self._is_ended:  # the caller has its answer; what failed came after it
+            return self._stream
         if self._is_event_stream:
             await self._write(error_event(error))
             await self._end()
@@ -76,6 +87,8 @@ class CallerReply:
     async def finish(self) -> web.StreamResponse:
         """The answer, complete."""
         if self._stream is not None:
+            if self._half:
+                await self._write(self._half)
             await self._end()
             return self._stream
         assert self.response is not None  # noqa: S101  an attempt without failure has answered
@@ -94,6 +107,7 @@ class CallerReply:
 
     async def _end(self) -> None:
         if self._stream is not None:
+            self._is_ended = True
             with _caller():
                 await self._stream.write_eof()
 

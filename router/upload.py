@@ -116,6 +116,6 @@ def body_of(request: web.Request, kind: FormKind, *, within_s: float) -> Body:
         chunks=steady(aiter(request.content.iter_any()), total_s=within_s),
         size_bytes=request.content_length or 0,
         encoding=headers.get("Content-Encoding", "identity"),
-        query=request.query_string,
+        query=request.rel_url.raw_query_string,
         tier=headers.get(TIER),
     )

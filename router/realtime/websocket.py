@@ -19,7 +19,7 @@ from prometheus_client.registry import CollectorRegistry
 from fleet.errors import BadRequest, FleetError, Forbidden, NotFound, Unavailable
 from fleet.fields import parse_request
 from fleet.web import add
-from router.caller import caller_of
+from router.caller import Caller, caller_of
 from router.dispatch import Floor
 from router.door import KeptReply, form_of
 from router.intake import Intake
@@ -74,7 +74,8 @@ class Realtime:
         """Take no more audio, give each session the text of what it has, and say goodbye; 10 s at most."""
         self._is_leaving = True
         for patience in self._patience:
-            patience.reschedule(0)
+            if not patience.expired():  # in this very moment; it cannot be changed then, and need not be
+                patience.reschedule(0)
         deadline = time.monotonic() + FINISH_S
         while len(self.seats) and time.monotonic() < deadline:  # noqa: ASYNC110  a drain is rare
             await asyncio.sleep(0.02)
@@ -109,6 +110,9 @@ class Realtime:
                 await socket.close(code=code, message=goodbye.code.encode())
             except* ConnectionResetError:
                 logger.debug("the caller hung up")
+            except* Exception:  # the edge: an HTTP error would be no frame
+                logger.exception("unexpected error")
+                await socket.close(code=WSCloseCode.INTERNAL_ERROR)
         return socket
 
     async def _converse(self, socket: web.WebSocketResponse, session: Session, seat: Seat) -> FleetError:
@@ -171,14 +175,23 @@ class Realtime:
                 arrived_at=now,
                 deadline_at=now + (GUESS_DEADLINE_S if is_guess else patience_s),
             )
-            reply = KeptReply()
-            await self._intake.serve(asked, form_of(fields, clip), reply)
-            if reply.status != 200:
-                raise refusal_of(reply)
-            answer: Mapping[str, Any] = reply.json()
-            return answer
+            try:
+                return await self._answer(asked, clip, fields)
+            except FleetError:
+                raise
+            except Exception as error:  # one turn's accident is not the session's
+                logger.exception("unexpected error")
+                raise FleetError from error
 
         return transcribe
+
+    async def _answer(self, caller: Caller, clip: bytes, fields: list[tuple[str, str]]) -> Mapping[str, Any]:
+        reply = KeptReply()
+        await self._intake.serve(caller, form_of(fields, clip), reply)
+        if reply.status != 200:
+            raise refusal_of(reply)
+        answer: Mapping[str, Any] = reply.json()
+        return answer
 
     def _has_idle_slot(self) -> bool:
         """Whether a guess would keep nobody waiting."""

@@ -1,5 +1,6 @@
 """The error tree: envelope, headers, statuses."""
 
+import math
 from random import Random
 
 import pytest
@@ -40,6 +41,13 @@ def test_whose_fault_decides_the_status():
     assert RateLimited("slow down").status == 429
     assert (BadAudio().status, BadAudio().param) == (400, "file")
     assert "Retry-After" not in BadRequest("no").headers()
+
+
+def test_what_is_told_of_a_wait_is_what_is_counted():
+    """A quota is back in a day, or for this clip never: one infinity would stay in a histogram's sum for ever."""
+    assert RateLimited("no", retry_after_s=math.inf).told_retry_after_s == 60
+    assert RateLimited("no", retry_after_s=0.1).told_retry_after_s == 1
+    assert BadRequest("no").told_retry_after_s is None
 
 
 def test_hopeless_retry_is_told():

@@ -34,7 +34,7 @@ async def test_workers_come_and_go_while_requests_run():
     """
     Added by URL, removed by id; the one that is removed answers what it was given.
     """
-    async with scripted_fleet(1, admin_key="admin") as fleet:
+    async with scripted_fleet(1, admin_key="admin", discovery_interval_s=0.1) as fleet:
         newcomer = ScriptedWorker("w9")
         await newcomer.server.start_server()
         try:
@@ -49,6 +49,7 @@ async def test_workers_come_and_go_while_requests_run():
                 gate.release.set()
             assert running.result()[0] == 200
             assert (await fleet.transcribe())[2]["text"] == "w9"
+            await until(lambda: len(fleet.service.floor.pool.workers) == 1, "the idle one forgotten")
         finally:
             await newcomer.server.close()
 

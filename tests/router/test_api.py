@@ -1,10 +1,12 @@
 import asyncio
 import json
 import logging
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from fleet import wire
 from fleet.stages import Stages
@@ -386,3 +388,43 @@ async def test_the_answer_and_the_log_say_where_the_time_went(caplog):
     assert (line.decode_ms, line.encode_ms, line.generate_ms, line.engine_ms) == (2, 12, 30, 50)
     assert line.queue_ms == round(1000 * stages.queue_s, 1)
     assert line.took_ms > 0
+
+
+async def test_an_accident_in_the_middle_of_a_stream_is_an_event_and_not_a_second_answer():
+    """
+    What nobody expected, after the answer began: the head of a 500 would stand in the middle of the events.
+    """
+
+    def accident(*_: object) -> None:
+        raise RuntimeError("unexpected")
+
+    async def streams(worker, request):
+        stream = web.StreamResponse(headers=stamped(worker, **{"Content-Type": "text/event-stream"}))
+        await stream.prepare(request)
+        await stream.write(b'data: {"delta":"a"}\n\n')
+        return stream
+
+    async with scripted_fleet(1) as fleet:
+        fleet.service.dispatcher.on_attempt = accident
+        fleet.workers[0].behaviour = streams
+        _, _, text = await fleet.transcribe(stream="true")
+        fleet.workers[0].behaviour = answers(400)
+        status, _, answer = await fleet.transcribe()
+
+    assert text.startswith('data: {"delta":"a"}\n\ndata: {"error":') and text.endswith("}\n\n")
+    assert (status, answer["error"]["code"]) == (500, "internal_error")
+
+
+@pytest.mark.parametrize("prompt", ["C# and F", "Tom & Jerry", "100% sure", "50%25", "a%41", "a+b; x=y", "h\u00e9"])
+async def test_a_query_means_on_the_worker_what_it_meant_at_the_door(prompt):
+    """
+    Whatever was escaped stays escaped, once.
+    """
+    query = urlencode({"initial_prompt": prompt, "output": "json"})
+    async with scripted_fleet(1) as fleet:
+        data = aiohttp.FormData()
+        data.add_field("audio_file", b"RIFF", filename="a.wav")
+        async with fleet.client.post(URL(f"{fleet.url}/asr?{query}", encoded=True), data=data) as response:
+            assert response.status == 200
+
+        assert parse_qs(urlsplit(fleet.workers[0].paths[0]).query) == {"initial_prompt": [prompt], "output": ["json"]}

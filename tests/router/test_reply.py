@@ -55,6 +55,37 @@ async def test_comments_are_no_content_and_events_are():
     assert (status, body) == (200, b': waiting\n\n: waiting\n\ndata: {"a":1}\n\n')
 
 
+async def test_half_an_event_is_not_passed_on_and_is_forgotten_with_its_worker():
+    """
+    The next worker's first event, or the error, would be taken for the rest of it and be lost.
+    """
+
+    async def steps(reply):
+        await reply.start(200, SSE)
+        for piece in (b": wait", b"ing\n\nda", b'ta: {"a"'):
+            await reply.write(piece)
+        assert not reply.has_content
+        await reply.start(200, SSE)
+        await reply.write(b'data: {"a":1}\n\ndata: {"b')
+        assert reply.has_content
+        return await reply.fail(UpstreamFailed())
+
+    _, body, _ = await answered(steps)
+    assert body.startswith(b': waiting\n\ndata: {"a":1}\n\ndata: {"error":')
+
+
+async def test_an_event_without_its_end_is_still_passed_on_at_the_end():
+    """
+    What a worker says before it closes the line in order is the caller's to read.
+    """
+
+    async def steps(reply):
+        await reply.start(200, SSE)
+        await reply.write(b'data: {"a":1}\n')
+
+    assert (await answered(steps))[1] == b'data: {"a":1}\n'
+
+
 async def test_an_error_answer_on_a_stream_that_has_begun_becomes_an_event():
     """
     The status line is gone; the envelope still arrives.
@@ -78,6 +109,19 @@ async def test_a_failure_in_the_middle_of_events_is_an_event():
         return await reply.fail(UpstreamFailed())
 
     assert b'"code":"upstream_failed"' in (await answered(steps))[1]
+
+
+async def test_a_failure_after_the_answer_adds_nothing_to_it():
+    """
+    A stream that has ended takes no more events.
+    """
+
+    async def steps(reply):
+        await reply.keep_alive()
+        await reply.send(200, SSE, b'data: {"a":1}\n\n')
+        return await reply.fail(UpstreamFailed())
+
+    assert (await answered(steps))[1] == b': waiting\n\ndata: {"a":1}\n\n'
 
 
 async def test_a_failure_in_the_middle_of_a_plain_body_cuts_the_line():

@@ -16,6 +16,7 @@ from router.door import KeptReply
 from router.keyring import Keyring
 from router.limits import Limits
 from router.realtime import websocket
+from router.realtime.session import Session
 from router.realtime.websocket import FRAME_BYTES_MAX, refusal_of
 from tests.router.deferred.jobs_fleet import made_keys
 from tests.router.scripted import HoldGate, ScriptedFleet, answers, hangs, scripted_fleet, until
@@ -372,3 +373,51 @@ def test_an_answer_that_is_no_envelope_is_our_fault():
     assert refusal_of(reply).code == "internal_error"
     reply.body = json.dumps(BadRequest("No.", code="audio_empty").to_json()).encode()
     assert refusal_of(reply).code == "audio_empty"
+
+
+async def test_an_accident_costs_an_item_and_not_the_session():
+    """
+    What nobody expected while a turn was transcribed is that turn's failure; the session goes on.
+    """
+
+    def accident(*_: object) -> None:
+        raise RuntimeError("unexpected")
+
+    async with scripted_fleet(1) as fleet, line(fleet) as caller:
+        usual, fleet.service.dispatcher.on_attempt = fleet.service.dispatcher.on_attempt, accident
+        await caller.says(BY_HAND, append(), COMMIT)
+        assert (await caller.hears("failed"))["error"]["code"] == "internal_error"
+
+        fleet.service.dispatcher.on_attempt = usual
+        await caller.says(append(), COMMIT)
+        assert (await caller.hears("completed"))["transcript"] == "w0"
+
+
+async def test_an_accident_of_the_session_itself_closes_it_with_a_code(monkeypatch):
+    """
+    1011, and not the head of an HTTP error where a frame is expected.
+    """
+
+    async def accident(*_: object) -> None:
+        raise RuntimeError("unexpected")
+
+    async with scripted_fleet(1) as fleet:
+        async with line(fleet) as caller:
+            await caller.hears("created")
+            monkeypatch.setattr(Session, "_append", accident)
+            await caller.says(append())
+            assert await caller.closed() == 1011
+        await is_over(fleet)
+
+
+async def test_a_wait_that_is_over_in_the_moment_of_the_drain_does_not_stop_it():
+    """
+    A time-out that has struck can be changed no more, and asyncio says so with an error.
+    """
+    async with scripted_fleet(1) as fleet:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0) as patience:
+                await asyncio.sleep(60)
+        fleet.service.realtime._patience.add(patience)
+
+        await fleet.service.realtime.drain()
