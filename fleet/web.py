@@ -5,6 +5,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +28,9 @@ HTTP_ERRORS: dict[int, type[FleetError]] = {
     413: BodyTooLarge,
     415: UnsupportedMediaType,
 }
+
+LIKENESS = 0.75  # 1 is the same; `/v1/chat/completions`, which nobody here has, is 0.6 like what we do have
+PATH_CHARS_MAX = 64  # of one that is looked up: no address of ours is longer, and comparing takes time
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +124,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(_from_http(error))
+        return _from_aiohttp(request, error)
     except ConnectionResetError as error:  # the caller hung up: as aiohttp has it, else it logs a traceback for each
         raise asyncio.CancelledError from error
     except Exception as error:
@@ -141,6 +145,26 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 def error_response(error: FleetError) -> web.Response:
     """The envelope with its status and headers."""
     return web.json_response(error.to_json(), status=error.status, headers=error.headers())
+
+
+def nearest(request: web.Request) -> str | None:
+    """The address of ours that was probably meant: a letter is missing, or /v1 is there twice."""
+    wanted = request.path.rstrip("/")
+    if len(wanted) > PATH_CHARS_MAX:
+        return None
+    canonical = {resource.canonical for resource in request.app.router.resources()}
+    known = sorted(path for path in canonical if "{" not in path and not path.endswith("/"))
+    return next(iter(get_close_matches(wanted, known, n=1, cutoff=LIKENESS)), None)
+
+
+def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
+    refusal = _from_http(error)
+    if isinstance(refusal, NotFound) and (meant := nearest(request)):
+        refusal = NotFound(f"{NotFound.message} Did you mean {meant}?")
+    response = error_response(refusal)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response
 
 
 def _from_http(error: web.HTTPException) -> FleetError:

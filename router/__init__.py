@@ -15,7 +15,7 @@ Finds the right worker for each request at the right moment. The life of a reque
     ejection    workers that fail are left out for a while and come back with one small request
     probe       asks each worker how it is; discovery says which workers there are
     status      shows it all on /lb-status; metrics on /metrics; admin holds the operator's verbs; pages has what
-                browsers get; description is the API for programs and people
+                browsers get (signpost: where there is nothing); description is the API for programs and people
 
 `app` builds the parts and hands them to each other. The decisions (queue_order, assign, policy, pool, ejection,
 estimate, duration, admission, ticket, retry) know no clock and no socket: time and randomness are passed in, and the

@@ -39,7 +39,7 @@ from router.keys import Keys
 from router.ledger import Ledger
 from router.metrics import Metrics
 from router.offer import Offer
-from router.pages import Pages
+from router.pages import Pages, point_the_way
 from router.policy import POLICIES
 from router.pool import Pool
 from router.probe import Probe
@@ -94,7 +94,7 @@ class RouterService:
         self.app = fleet_web.finish(web.Application(client_max_size=0))
         if tracing is not None:
             tracing.watch(self.app)
-        self.app.middlewares.append(self.keys.check)
+        self.app.middlewares.extend([point_the_way, self.keys.check])
         self.app.on_response_prepare.append(self.keys.stamp)
         self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
         self._session = _Late()

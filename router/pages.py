@@ -21,8 +21,8 @@ from aiohttp import web
 
 import fleet
 from fleet.errors import NotFound, Unauthorized, Unavailable
-from fleet.web import add, json_answer, wants_html
-from router import status_page
+from fleet.web import Handler, add, json_answer, nearest, wants_html
+from router import signpost, status_page
 from router.description import page as docs_page
 from router.description.document import document
 from router.keys import Keys
@@ -168,6 +168,19 @@ class Pages:
             self._rendered = status_page.page(self._status.to_json(), self._trend, has_admin=self._keys.has_admin)
             self._rendered_at = now
         return self._rendered
+
+
+@web.middleware
+async def point_the_way(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A browser that asks for what is not there gets a page with links; it has no key to be asked for first."""
+    error = request.match_info.http_exception
+    if error is None or request.method not in ("GET", "HEAD") or not wants_html(request):
+        return await handler(request)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        body = signpost.page(_origin(request), methods=sorted(error.allowed_methods))
+    else:
+        body = signpost.page(_origin(request), meant=nearest(request))
+    return _html(body, status=error.status)
 
 
 def _origin(request: web.Request) -> str:

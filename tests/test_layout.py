@@ -63,6 +63,7 @@ CORE = {
     "router/realtime/track.py",
     "router/realtime/turns.py",
     "router/retry.py",
+    "router/signpost.py",
     "router/status_page.py",
     "router/story.py",
     "router/ticket.py",

@@ -58,6 +58,31 @@ async def test_every_route_has_four_spellings(client, path):
     assert (await client.get(path)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("/v1/wel", "/v1/well"),
+        ("/v1/wells", "/v1/well"),
+        ("/v1/v1/full/", "/v1/full"),
+        ("/wrng", "/wrong"),
+        ("/v1/chat/completions", None),
+        ("/" + "w" * 5000, None),
+        ("/v1/<b>well", "/v1/well"),
+    ],
+)
+async def test_a_slip_in_an_address_is_answered_with_what_was_meant(client, asked, meant):
+    """In the envelope's message, which never repeats what was sent; where nothing is like it, nothing is added."""
+    answer = await client.get(asked)
+    said = (await answer.json())["error"]["message"]
+    assert answer.status == 404
+    assert said == "There is nothing at this address." + (f" Did you mean {meant}?" if meant else "")
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client):
+    """In the header that HTTP has for it."""
+    assert (await client.post("/v1/well")).headers["Allow"] == "GET, HEAD"
+
+
 async def test_head_is_get_without_a_body(client):
     """Where a route says so: the same status and length, errors as well; elsewhere it is refused."""
     got, asked = await client.get("/well/"), await client.head("/well/")

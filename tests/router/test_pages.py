@@ -48,6 +48,30 @@ async def test_everything_a_browser_gets_is_guarded(path):
     assert not re.search(r"(src|href)=\"(https?:)?//|<script>|<style|\bstyle=|\bon\w+=\"", body)
 
 
+@pytest.mark.parametrize("key", [None, "s3cret"])
+async def test_a_browser_that_is_lost_gets_a_page_and_a_program_the_envelope(key):
+    """
+    Wherever there is nothing, and at what takes no GET; the browser has no key to be asked for.
+    """
+    async with scripted_fleet(1, api_key=key) as fleet:
+        for path, status, said in (
+            ("/foo", 404, "nothing at this address"),
+            ("/v1", 404, f"{fleet.url}/v1"),
+            ("/doc", 404, 'Did you mean <a href="/docs">'),
+            ("/v1/audio/transcription", 404, 'Did you mean <a href="/v1/audio/transcriptions">'),
+            ("/audio/transcriptions/", 405, "it takes POST"),
+        ):
+            found, headers, body = await fetch(fleet, path, **HTML)
+            assert (path, found, headers["Content-Type"]) == (path, status, "text/html; charset=utf-8")
+            assert said in body
+            assert "default-src 'none'" in headers["Content-Security-Policy"]
+            found, headers, body = await fetch(fleet, path, **BEARER)
+            assert (path, found, headers["Content-Type"]) == (path, status, "application/json; charset=utf-8")
+            assert json.loads(body)["error"]["code"] in ("not_found", "method_not_allowed")
+        _, _, body = await fetch(fleet, "/v1/audio/transcription", **BEARER)
+        assert json.loads(body)["error"]["message"].endswith("Did you mean /v1/audio/transcriptions?")
+
+
 async def test_head_is_answered_as_get_is_without_a_body():
     """
     As monitors of uptime ask; who asks for events in this way gets no endless answer.
