@@ -24,6 +24,7 @@ DEADLINE_MS = "X-Fleet-Deadline-Ms"  # router -> worker: milliseconds that the c
 TIER = "X-Transcription-Tier"  # realtime | deferred
 DURATION = "X-Audio-Duration"  # seconds of audio that the worker decoded
 WARNINGS = "X-Audio-Warnings"  # damaged audio: what was decoded of what was declared
+IGNORED = "X-Fleet-Ignored"  # fields of the request that mean nothing to the model
 
 
 class WorkerState(StrEnum):

@@ -34,6 +34,7 @@ PASSED_ON = (
     "Cache-Control",
     "X-Accel-Buffering",
     wire.WARNINGS,
+    wire.IGNORED,
     wire.DURATION,
     wire.WORKER,
 )

@@ -17,7 +17,7 @@ from fleet.forms import ASR, PLAIN
 from fleet.web import Handler, add, error_response, json_answer
 from fleet.wire import BUSY, LOAD, ROUTER, WORKER, Tier, Transcript
 from worker import forms, stream
-from worker.decoding import decode_options
+from worker.decoding import decode_options, ignored
 from worker.door import Door, Visit
 from worker.gate import Admission
 from worker.headers import describe, patience_s, tier_of
@@ -197,6 +197,7 @@ class Api:
             raise self._lifecycle.refusal() or Unavailable()
         if wanted.tier is Tier.DEFERRED:
             visit.admission.tier = Tier.DEFERRED
+        visit.ignored = ignored(wanted, self._reporter.facts)
         return decode_options(wanted, self._settings, self._reporter.facts)
 
     @web.middleware

@@ -44,6 +44,23 @@ def decode_options(request: TranscriptionRequest, settings: WorkerSettings, fact
     )
 
 
+def ignored(request: TranscriptionRequest, facts: EngineFacts) -> tuple[str, ...]:
+    """
+    Fields that were sent and change nothing, so that the answer can say so.
+
+    Not refused: many clients send a language always, and an English-only model is asked for English then.
+    """
+    only = facts.languages if len(facts.languages) == 1 else None
+    is_deaf = not facts.card.takes_prompts
+    told = {
+        "language": only is not None and request.language not in (None, *only),
+        "languages": bool(request.languages) and not set(request.languages) & set(facts.languages),
+        "prompt": is_deaf and bool(request.prompt),
+        "hotwords": is_deaf and bool(request.hotwords),
+    }
+    return tuple(name for name, is_ignored in told.items() if is_ignored)
+
+
 def _first(*values: Value | None) -> Value:
     """The first that says something; the last one always does."""
     return next(value for value in values if value is not None)

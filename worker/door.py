@@ -37,6 +37,7 @@ class Visit:
     progress: Progress = field(default_factory=Progress)
     began: float = field(default_factory=time.monotonic)
     queue_s: float = 0.0
+    ignored: tuple[str, ...] = ()  # fields that mean nothing to the model
     span: Span = field(default_factory=Untraced)
 
     def stages(self, now: float) -> Stages:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, MutableMapping
 
 from fleet.stages import SERVER_TIMING
-from fleet.wire import ATTEMPTS, CACHE, DEADLINE_MS, DURATION, QUEUE_MS, TIER, WARNINGS, Tier
+from fleet.wire import ATTEMPTS, CACHE, DEADLINE_MS, DURATION, IGNORED, QUEUE_MS, TIER, WARNINGS, Tier
 from worker.door import Visit
 
 PATIENCE_MAX_S = 86_400.0
@@ -39,3 +39,5 @@ def describe(visit: Visit, headers: MutableMapping[str, str], now: float) -> Non
         headers[DURATION] = f"{visit.progress.duration_s:.3f}"
     if visit.progress.warnings:
         headers[WARNINGS] = ", ".join(visit.progress.warnings)
+    if visit.ignored:
+        headers[IGNORED] = ", ".join(visit.ignored)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fleet import wire
 from fleet.forms import PLAIN
 
-KEPT_HEADERS = ("Content-Type", wire.DURATION, wire.WARNINGS, wire.WORKER)  # the others tell of one request alone
+# the others tell of one request alone
+KEPT_HEADERS = ("Content-Type", wire.DURATION, wire.WARNINGS, wire.IGNORED, wire.WORKER)
 FORM_VERSION = 1  # of what `packed` writes; an older or newer one is not read
 
 

@@ -43,6 +43,7 @@ HEADERS: dict[str, tuple[Schema, str]] = {
     wire.CACHE: ({"type": "string", "enum": ["hit", "miss"]}, "Whether the answer was kept from before."),
     wire.DURATION: ({"type": "number"}, "Seconds of audio in the clip."),
     wire.WARNINGS: (TEXT, "What was lost of a damaged clip."),
+    wire.IGNORED: (TEXT, "Fields that mean nothing to the model, such as language to one that hears English only."),
     SERVER_TIMING: (TEXT, "Milliseconds by stage: queue, decode, encode, generate, engine, total."),
 }
 

@@ -60,6 +60,7 @@ function factsOf(headers, tookMs) {
     ...Object.fromEntries(spent.map(([, name, ms]) => [STAGES[name], lasting(Number(ms))])),
     Worker: headers.get("X-Fleet-Worker"),
     Attempts: headers.get("X-Fleet-Attempts"),
+    Ignored: headers.get("X-Fleet-Ignored"),
     Request: headers.get("X-Request-Id"),
   };
 }

@@ -37,6 +37,16 @@ async def test_json_has_text_and_usage(digits, clips):
 
 
 @pytest.mark.real
+async def test_a_language_that_the_model_does_not_have_is_named_and_no_error(digits, clips):
+    """Clients send one always; the answer is in the model's own, says so, and names the field, streamed or not."""
+    answer = await digits.send(clips[GEORGE], language="fr", response_format="verbose_json")
+    assert (answer.json["language"], answer.json["text"]) == ("english", GEORGE_TEXT)
+    assert answer.headers["X-Fleet-Ignored"] == "language"
+    assert (await digits.send(clips[GEORGE], language="fr", stream="true")).headers["X-Fleet-Ignored"] == "language"
+    assert "X-Fleet-Ignored" not in (await digits.send(clips[GEORGE], language="en")).headers
+
+
+@pytest.mark.real
 async def test_every_sample_has_its_text_and_times(digits, clips, texts):
     """Word for word, and each stretch of speech within 0.3 s of where it is."""
     for truth in texts:

@@ -5,7 +5,7 @@ import pytest
 from fleet.errors import BadRequest
 from fleet.fields import TranscriptionRequest, Vad
 from worker.card import ModelCard
-from worker.decoding import decode_options
+from worker.decoding import decode_options, ignored
 from worker.settings import WorkerSettings
 from worker.window import EngineFacts
 
@@ -36,6 +36,24 @@ def test_the_request_wins_over_the_setting_and_that_over_the_card():
     ] == [1, 2, 3, 5]
     thresholds = [decode_options(one, two, card).vad.threshold for one, two in [(asked, settings), (plain, settings)]]
     assert thresholds == [0.9, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("asked", "languages", "takes_prompts", "named"),
+    [
+        (TranscriptionRequest(language="fr"), ("en",), True, ("language",)),
+        (TranscriptionRequest(language="en"), ("en",), True, ()),
+        (TranscriptionRequest(), ("en",), True, ()),
+        (TranscriptionRequest(language="de"), ("en", "de"), True, ()),
+        (TranscriptionRequest(languages=("fr", "it")), ("en", "de"), True, ("languages",)),
+        (TranscriptionRequest(languages=("fr", "de")), ("en", "de"), True, ()),
+        (TranscriptionRequest(prompt="Ann", hotwords="Bob"), ("en",), True, ()),
+        (TranscriptionRequest(prompt="Ann", hotwords="Bob"), ("en",), False, ("prompt", "hotwords")),
+    ],
+)
+def test_what_means_nothing_to_the_model_is_named(asked, languages, takes_prompts, named):
+    """And only that: a caller who always sends its language learns what became of it."""
+    assert ignored(asked, facts(ModelCard(takes_prompts=takes_prompts), languages)) == named
 
 
 def test_a_model_that_was_never_prompted_is_not_prompted():

@@ -41,7 +41,9 @@ def test_answers_tell_what_is_known_and_leave_a_routers_word():
     timing = "queue;dur=0.0, total;dur=0.0"
     assert headers == {wire.ATTEMPTS: "2", wire.CACHE: "miss", wire.QUEUE_MS: "0", SERVER_TIMING: timing}
 
+    visit.ignored = ("language", "prompt")
     visit.queue_s, visit.progress.duration_s, visit.progress.warnings = 0.25, 3.5, ("truncated",)
     describe(visit, headers, visit.began + 1)
+    assert headers[wire.IGNORED] == "language, prompt"
     assert headers[SERVER_TIMING] == "queue;dur=250.0, total;dur=1000.0"
     assert (headers[wire.QUEUE_MS], headers[wire.DURATION], headers[wire.WARNINGS]) == ("250", "3.500", "truncated")

@@ -61,6 +61,7 @@ def test_errors_and_what_was_warned_of_are_not_kept():
     """Only a transcript of all of the audio."""
     assert ANSWER.may_be_kept
     assert not Answer.of(400, HEADERS, b"{}").may_be_kept
+    assert Answer.of(200, HEADERS | {wire.IGNORED: "language"}, b"{}").may_be_kept
     assert not Answer.of(200, HEADERS | {wire.WARNINGS: "truncated"}, b"{}").may_be_kept
 
 
