@@ -25,6 +25,7 @@ class Ask:
     deadline_at: float
     client_retries: int = 0
     tenant: str = ""
+    model: str | None = None  # None is whatever a worker has, also while the form is still to be read
 
 
 class Admission:
@@ -47,47 +48,52 @@ class Admission:
         """Why the request may not wait, or None."""
         est_s = self._pool.cost().seconds(ask.audio_s)
         is_hopeless = now + est_s / DOUBT > ask.deadline_at
-        if not is_hopeless and self._starts_at_once(now):
+        if not is_hopeless and self._starts_at_once(ask.model, now):
             return None
-        slots = self._pool.slots(now)
-        if slots == 0 and not self._is_recovering():
+        slots = sum(worker.slots for worker in self._pool.usable(now) if worker.serves(ask.model))
+        if slots == 0 and not self._is_recovering(ask.model):
             message = "No worker is ready to transcribe."
             return Unavailable(message, code="no_worker", retry_after_s=NO_WORKER_RETRY_S)
         if is_hopeless:
             return DeadlineExceeded("This clip takes longer to transcribe than the deadline allows.")
         key = order_key(ask.arrived_at, est_s, ask.client_retries, alpha_s=self._alpha_s)
-        wait_s = self.expected_wait_s(now, key, ask.tenant)
-        limit_s = min(self._max_wait_s, ask.deadline_at - now - est_s)
+        wait_s = self.expected_wait_s(now, key, ask.tenant, ask.model)
+        limit_s = max(0.0, min(self._max_wait_s, ask.deadline_at - now - est_s))
         is_full = self._queue.is_full_for(ask.tenant)
         is_short = wait_s <= limit_s or slots == 0  # how long a restart takes nobody knows: the deadline decides
-        if wait_s == 0 or (is_short and not is_full):
+        if is_short and not is_full:
             return None
         turn_s = est_s / max(1, slots)
         room_in_s = turn_s if is_full else max(0.0, wait_s - limit_s)
         return Unavailable(retry_after_s=self._ticket.refuse(now, room_in_s=room_in_s, turn_s=turn_s))
 
-    def expected_wait_s(self, now: float, key: float | None = None, tenant: str | None = None) -> float:
+    def expected_wait_s(
+        self, now: float, key: float | None = None, tenant: str | None = None, model: str | None = None
+    ) -> float:
         """
-        Seconds until a request that arrives now would start.
+        Seconds until a request that arrives now would start, on one of the workers with its model.
 
         `key` and `tenant` are its place in the order; without them it is the last. Zero while a slot is free and
-        nobody waits.
+        nobody waits for it.
         """
-        ends = [end for worker in self._pool.usable(now) for end in worker.slots_free_in_s(now)]
+        workers = [worker for worker in self._pool.usable(now) if worker.serves(model)]
+        ends = [end for worker in workers for end in worker.slots_free_in_s(now)]
         if not ends:
             return self._max_wait_s if len(self._queue) else 0.0
-        if self._starts_at_once(now):
+        if self._starts_at_once(model, now):
             return 0.0
-        ahead_s = self._queue.work_s() if key is None else self._queue.work_ahead_s(key, tenant or "", now)
+        ahead_s = self._queue.work_s() if key is None else self._queue.work_ahead_s(key, tenant or "", now, model)
         return level(ends, ahead_s)
 
-    def _starts_at_once(self, now: float) -> bool:
-        """Whether a slot is free and nobody waits for one."""
-        return not len(self._queue) and any(worker.is_available(now) for worker in self._pool)
+    def _starts_at_once(self, model: str | None, now: float) -> bool:
+        """Whether a slot is free and nobody waits who could have it."""
+        if any(waiting.competes(model) for waiting in self._queue):
+            return False
+        return any(worker.is_available(now) and worker.serves(model) for worker in self._pool)
 
-    def _is_recovering(self) -> bool:
+    def _is_recovering(self, model: str | None) -> bool:
         """Whether some worker was ready before: one that restarts is worth waiting for, one never seen is not."""
-        return any(worker.boot and not worker.is_drained for worker in self._pool)
+        return any(worker.boot and not worker.is_drained and worker.serves(model) for worker in self._pool)
 
 
 def level(ends: list[float], work_s: float) -> float:

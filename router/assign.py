@@ -56,12 +56,12 @@ class Assigner:
 
     def may_take(self, worker: Worker, waiting: Waiting, now: float) -> bool:
         """Right model, and this process has not failed on it, unless every other one has as well."""
-        if not serves(worker, waiting.model):
+        if not worker.serves(waiting.model):
             return False
         if worker.boot not in waiting.tried:
             return True
         others = self._pool.usable(now)  # one that is ejected is no other: its time out may last a minute
-        return not any(other.boot not in waiting.tried and serves(other, waiting.model) for other in others)
+        return not any(other.boot not in waiting.tried and other.serves(waiting.model) for other in others)
 
     def _start(self, waiting: Waiting, worker: Worker, now: float) -> Lease:
         self._queue.remove(waiting)
@@ -70,8 +70,3 @@ class Assigner:
         self._queue.charge(waiting.tenant, est_s, now)
         waiting.start(lease)
         return lease
-
-
-def serves(worker: Worker, model: str | None) -> bool:
-    """Whether the worker has the model; None is whatever it has."""
-    return model is None or (worker.report is not None and worker.report.model == model)

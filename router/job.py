@@ -79,6 +79,7 @@ class Job:
             deadline_at=self.deadline_at,
             client_retries=self.client_retries,
             tenant=self.tenant,
+            model=self.model,
         )
 
     def stages_at(self, now: float) -> Stages:

@@ -50,6 +50,10 @@ class Waiting:
     def __post_init__(self) -> None:
         self.key = order_key(self.arrived_at, self.est_s, self.client_retries, alpha_s=self.alpha_s)
 
+    def competes(self, model: str | None) -> bool:
+        """Whether it may want a worker that a request for this model wants; None is any."""
+        return model is None or self.model is None or self.model == model
+
 
 def order_key(arrived_at: float, est_s: float, client_retries: int = 0, *, alpha_s: float = 10) -> float:
     """When a request is due, in seconds on the arrival clock; the smallest is next."""
@@ -114,13 +118,14 @@ class Queue:
         """Seconds of work that waits."""
         return sum(waiting.est_s for waiting in self._waiting)
 
-    def work_ahead_s(self, key: float, tenant: str, now: float) -> float:
-        """Seconds of work that waits and would go before a request of this tenant with this key."""
+    def work_ahead_s(self, key: float, tenant: str, now: float, model: str | None = None) -> float:
+        """Seconds of work that waits and would go before a request of this tenant with this key, for this model."""
         rank: dict[str, int] = {}
         for waiting in (tenant, *self.by_tenant()):
             rank[waiting] = self._usage.rank(waiting, now)
         place = rank[tenant], key
-        return sum(each.est_s for each in self._waiting if (rank[each.tenant], each.key) < place)
+        rivals = (each for each in self._waiting if each.competes(model))
+        return sum(each.est_s for each in rivals if (rank[each.tenant], each.key) < place)
 
     def oldest_s(self, now: float) -> float:
         """How long the longest waiting one has waited."""

@@ -115,6 +115,10 @@ class Worker:
         """Whether it says that it takes work, and answers."""
         return self.state == WorkerState.READY
 
+    def serves(self, model: str | None) -> bool:
+        """Whether it has the model; None is whatever it has."""
+        return model is None or (self.report is not None and self.report.model == model)
+
     def is_available(self, now: float) -> bool:
         """Ready, not ejected, not full, not paused."""
         return self.is_ready and self.circuit(now) is not Circuit.OPEN and self.has_free_slot(now)

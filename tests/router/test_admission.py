@@ -1,5 +1,6 @@
 import math
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -8,15 +9,15 @@ from router.admission import Admission, Ask, level
 from router.pool import Pool
 from router.queue_order import Queue
 from router.ticket import Ticket
-from tests.router.made import pool_of, waiting, workers_of
+from tests.router.made import pool_of, report, waiting, workers_of
 
 
 def admission_of(pool: Pool, queue: Queue, *, max_wait_s: float = 120) -> Admission:
     return Admission(queue, pool, Ticket(Random(1)), max_wait_s=max_wait_s, alpha_s=10)
 
 
-def ask(*, audio_s: float = 10, at: float = 0, deadline_at: float = math.inf) -> Ask:
-    return Ask(audio_s=audio_s, arrived_at=at, deadline_at=deadline_at)
+def ask(*, audio_s: float = 10, at: float = 0, deadline_at: float = math.inf, **more: Any) -> Ask:
+    return Ask(audio_s=audio_s, arrived_at=at, deadline_at=deadline_at, **more)
 
 
 def test_a_free_slot_lets_anyone_in():
@@ -95,6 +96,46 @@ def test_a_full_queue_refuses_at_once():
 
     with pytest.raises(Unavailable):
         admission_of(pool, queue).check(ask(), 0)
+
+
+def test_a_full_queue_is_full_for_whoever_would_be_first_in_it():
+    """
+    Callers by the hundred, each with a key of its own and so before all others, fill it twice over and no more.
+    """
+    pool, queue = pool_of(2), Queue(4)
+    first, second = workers_of(pool)
+    pool.heard(second, report(worker_id="w1", boot="boot1", model="large-v3"), 0)
+    second.lease(0, est_s=10, audio_s=10)
+    for number in range(50):
+        tenant = f"key{number}"
+        if admission_of(pool, queue).refusal(ask(tenant=tenant, model="large-v3"), 0) is None:
+            queue.add(waiting(tenant=tenant, model="large-v3"))
+
+    assert len(queue) == 8
+    assert first.is_available(0)
+
+
+def test_only_workers_with_the_model_count():
+    """
+    The idle ones of another model are no help, and what waits for another model stands in nobody's way.
+    """
+    pool, queue = pool_of(2), Queue(100)
+    busy, idle = workers_of(pool)
+    pool.heard(busy, report(worker_id="w0", boot="boot0", model="large-v3"), 0)
+    busy.lease(0, est_s=1000, audio_s=1000)
+    admission = admission_of(pool, queue)
+
+    with pytest.raises(Unavailable):
+        admission.check(ask(model="large-v3"), 0)
+    queue.add(waiting(model="large-v3", est_s=500))
+    admission.check(ask(model="tiny"), 0)
+    assert admission.expected_wait_s(0, key=0, model="tiny") == 0
+
+    pool.hold(busy, 0, is_held=True)
+    with pytest.raises(Unavailable) as refused:
+        admission.check(ask(model="large-v3"), 0)
+    assert refused.value.code == "no_worker"
+    assert idle.is_available(0)
 
 
 def test_what_cannot_meet_its_deadline_even_alone_is_told_so():
