@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._address = ""
         self._timer: asyncio.TimerHandle | None = None
         self._is_in_request = False
+        self._is_body_in: Callable[[], bool] = lambda: True  # of the last request, which may be answered before
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream, so
         """Refuse it, or start the clock for its first head."""
@@ -86,7 +87,7 @@ class Connection(asyncio.Protocol):
         """Bytes of a head, or of a body."""
         if self._parser is None:
             return
-        if self._timer is None and not self._is_in_request:
+        if self._timer is None and not self._is_in_request and self._is_body_in():
             self._expect_head()
         self._parser.data_received(data)
 
@@ -95,9 +96,9 @@ class Connection(asyncio.Protocol):
         self._is_in_request = True
         self._stop_timer()
 
-    def request_is_over(self) -> None:
-        """The next byte begins the next head."""
-        self._is_in_request = False
+    def request_is_over(self, is_body_in: Callable[[], bool]) -> None:
+        """The next byte begins the next head, after what is still to come of a body that was refused."""
+        self._is_in_request, self._is_body_in = False, is_body_in
 
     def eof_received(self) -> bool | None:
         """The caller will send no more."""

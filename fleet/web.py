@@ -98,7 +98,7 @@ async def name_request(request: web.Request, handler: Handler) -> web.StreamResp
     finally:
         log.request_id.reset(token)
         if isinstance(connection, Connection):
-            connection.request_is_over()
+            connection.request_is_over(request.content.is_eof)
 
 
 async def stamp(request: web.Request, response: web.StreamResponse) -> None:

@@ -58,12 +58,13 @@ def form_of(
     """
     A clip and its fields as the body of a request.
 
-    `clip_bytes` is the length of a clip that comes in pieces, if it is known. Field names, file name and type are the
-    door's own; values may hold anything.
+    `clip_bytes` is the length of a clip that comes in pieces, if it is known. File name and type are the door's own;
+    fields may hold anything.
     """
     boundary = secrets.token_hex(16)
     parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in fields
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted(name)}"\r\n\r\n{text}\r\n'
+        for name, text in fields
     ]
     parts.append(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{kind.file_names[0]}"; filename="{file_name}"\r\n'
@@ -88,3 +89,8 @@ def form_of(
         chunks=chunks(),
         size_bytes=len(head) + clip_bytes + len(tail) if clip_bytes else 0,
     )
+
+
+def quoted(name: str) -> str:
+    """A field's name between quotation marks, as browsers write it."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

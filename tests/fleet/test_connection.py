@@ -1,8 +1,9 @@
 """Counting connections; what they do on the wire is in tests/hostile/test_http.py."""
 
+import asyncio
 import json
 
-from fleet.connection import REFUSAL, ConnectionLimits, Connections
+from fleet.connection import REFUSAL, Connection, ConnectionLimits, Connections
 
 
 def test_there_is_a_limit_in_all_and_for_each_address():
@@ -28,3 +29,34 @@ def test_the_refusal_is_a_whole_answer():
     head, _, body = REFUSAL.partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
     assert json.loads(body)["error"]["code"] == "overloaded"
+
+
+class Line(asyncio.Transport):
+    """Nobody at the other end; remembers whether it was cut."""
+
+    is_cut = False
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+class Parser(asyncio.Protocol):
+    """In aiohttp's place."""
+
+
+async def test_the_rest_of_a_refused_body_is_no_head():
+    """The connection stays open for the next request, as a proxy in front expects; a head that begins has its time."""
+    is_body_in, line = False, Line()
+    connection = Connection(Connections(ConnectionLimits(head_s=0.01)), Parser)
+    connection.connection_made(line)
+    connection.head_is_read()
+    connection.request_is_over(lambda: is_body_in)
+
+    connection.data_received(b"rest of it")
+    await asyncio.sleep(0.05)
+    assert not line.is_cut
+
+    is_body_in = True
+    connection.data_received(b"GET /")
+    await asyncio.sleep(0.05)
+    assert line.is_cut

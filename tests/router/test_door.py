@@ -20,12 +20,12 @@ async def read(body):
 
 async def test_a_form_holds_what_was_put_in():
     """
-    Line breaks and quotes in a value are only a value; the stated size is the true one.
+    Line breaks and quotes in a name or value are only that; the stated size is the true one.
     """
     nasty = 'line\r\n--x\r\n"quoted" ünd'
-    body = form_of([("prompt", nasty), ("language", "en")], b"RIFF\r\n--")
+    body = form_of([("prompt", nasty), ('no"; name="file\r\nX: y', "en")], b"RIFF\r\n--")
     form, file, length = await read(body)
-    assert form.fields == [("prompt", nasty), ("language", "en")]
+    assert form.fields == [("prompt", nasty), ('no"; name="file\r\nX: y', "en")]
     assert file == b"RIFF\r\n--"
     assert length == body.size_bytes
 
