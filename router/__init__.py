@@ -1,7 +1,7 @@
 """
 Finds the right worker for each request at the right moment. The life of a request:
 
-    keys, api   who may ask (keyring, lockout), and which HTTP route they come by; wyoming is another door
+    keys, api   who may ask (keyring, lockout), from which pages (cors), by which HTTP route; wyoming is another door
     intake      what every door calls: the form read as it streams in (upload), its body kept in a spool
     allowance   what is left to the key of its limits; audit: who had how much transcribed
     cache       what was asked before is answered from what is kept, if CACHE is on

@@ -27,6 +27,7 @@ from router.audit import Audit
 from router.batch import Batch
 from router.cache.desk import Desk
 from router.cache.stores import open_cache
+from router.cors import Cors
 from router.deferred.service import Jobs
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
@@ -94,6 +95,7 @@ class RouterService:
         self.app = fleet_web.finish(web.Application(client_max_size=0))
         if tracing is not None:
             tracing.watch(self.app)
+        Cors(settings.cors_origins).join(self.app)
         self.app.middlewares.extend([point_the_way, self.keys.check])
         self.app.on_response_prepare.append(self.keys.stamp)
         self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
