@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -108,7 +109,9 @@ async def listening(
     try:
         server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=backlog)
     except OSError as error:
-        raise StartupError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)} (PORT, HOST)") from error
+        # a name that is none has numbers of its own, and their words with it
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise StartupError(f"cannot listen on {host}:{port}: {reason} (PORT, HOST)") from error
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

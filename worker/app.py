@@ -10,12 +10,14 @@ from aiohttp import web
 
 from fleet import web as fleet_web
 from fleet.errors import Unavailable
+from fleet.fields import TranscriptionRequest
 from fleet.trace import Tracing
 from fleet.wire import WorkerState
 from worker import fake, memory
 from worker.api import Api
 from worker.batcher import Batcher
 from worker.clip import AudioLimits
+from worker.decoding import decode_options
 from worker.door import Door
 from worker.gate import Gate
 from worker.lifecycle import Lifecycle
@@ -25,7 +27,7 @@ from worker.sandbox import Sandbox
 from worker.settings import WorkerSettings
 from worker.token import Token
 from worker.transcribe import Transcriber
-from worker.window import Engine
+from worker.window import DecodeOptions, Engine, EngineFacts
 
 
 class Worker:
@@ -67,7 +69,7 @@ class Worker:
     def loops(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Loading the model, and then watching over it and over the memory that it takes."""
         return [
-            self._lifecycle.run(self._engine, self._batcher, self._reporter.on_loaded),
+            self._lifecycle.run(self._engine, self._batcher, self._default_options, self._reporter.on_loaded),
             memory.give_back(lambda: not self._gate.in_flight),
             memory.watch(self._settings.max_rss_mb * 1e6),
         ]
@@ -80,6 +82,9 @@ class Worker:
                 await self._gate.emptied()
         except TimeoutError:
             self._lifecycle.move(WorkerState.STOPPED, why="requests were given up after DRAIN_TIMEOUT_S")
+
+    def _default_options(self, facts: EngineFacts) -> DecodeOptions:
+        return decode_options(TranscriptionRequest(), self._settings, facts)
 
     def _application(self) -> web.Application:
         api = Api(

@@ -8,6 +8,7 @@ both. Without a card a model is a general Whisper.
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from fleet.serve import StartupError
 
@@ -41,11 +42,24 @@ def read_card(directory: Path) -> ModelCard:
     path = directory / CARD_FILE
     if not path.is_file():
         return ModelCard()
-    known = {field.name for field in fields(ModelCard)}
+    kinds = {field.name: field.type for field in fields(ModelCard)}
     try:
-        values = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
+        values = {name: value for name, value in json.loads(path.read_text()).items() if name in kinds}
         if "temperatures" in values:
             values["temperatures"] = tuple(float(one) for one in values["temperatures"])
-        return ModelCard(**values)
+        return ModelCard(**{name: _value(name, kinds[name], value) for name, value in values.items()})
     except (ValueError, TypeError, AttributeError) as error:
         raise StartupError(f"the card of this model ({CARD_FILE}) cannot be read: {error}") from error
+
+
+def _value(name: str, kind: object, value: Any) -> Any:
+    """The value as the field's kind; raises TypeError, ValueError."""
+    if name == "temperatures":
+        if not value:
+            raise ValueError("temperatures must not be empty")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError(f"{name} must not be {value!r}")
+    return value

@@ -67,7 +67,7 @@ def _first(*values: Value | None) -> Value:
 
 
 def _language(request: TranscriptionRequest, settings: WorkerSettings, facts: EngineFacts) -> str | None:
-    wanted = request.language or (None if request.languages else settings.language)
+    wanted = request.language or (None if request.languages else settings.default_language)
     if len(facts.languages) == 1:
         return facts.languages[0]
     if wanted is not None and wanted not in facts.languages:

@@ -285,7 +285,7 @@ def _device_watched() -> Iterator[None]:
 def _load(directory: Path, device: str, compute_type: str, threads: int) -> Any:
     try:
         return WhisperModel(str(directory), device=device, compute_type=compute_type, cpu_threads=threads)
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # the edge of three libraries; a tokenizer that is no JSON is a bare Exception
         raise StartupError(f"the model could not be loaded on {device} as {compute_type}: {error}") from error
 
 

@@ -12,11 +12,12 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
-from fleet.errors import Unavailable
-from fleet.serve import EngineLost
+from fleet.errors import BadRequest, Unavailable
+from fleet.serve import EngineLost, StartupError
 from fleet.wire import WorkerState
 from worker.batcher import Batcher
 from worker.window import RATE, DecodeOptions, Engine, EngineBroken, EngineFacts, Piece, Region, Window
@@ -58,15 +59,25 @@ class Lifecycle:
         logger.info("worker %s", state, extra={"why": why} if why else {})
         self._on_change(state)
 
-    async def run(self, engine: Engine, batcher: Batcher, on_loaded: Callable[[EngineFacts], None]) -> None:
-        """Load, warm up, be ready, and end the process if the engine breaks; raises StartupError, EngineLost."""
+    async def run(
+        self,
+        engine: Engine,
+        batcher: Batcher,
+        options: Callable[[EngineFacts], DecodeOptions],
+        on_loaded: Callable[[EngineFacts], None],
+    ) -> None:
+        """
+        Load, warm up, be ready, and end the process if the engine breaks; raises StartupError, EngineLost.
+
+        `options` are those of a request that names none.
+        """
         loop = asyncio.get_running_loop()
         self._broken = loop.create_future()
         began = time.monotonic()
         with ThreadPoolExecutor(1, "load") as pool:
             await loop.run_in_executor(pool, engine.load)
             self.move(WorkerState.WARMING)
-            await loop.run_in_executor(pool, warm_up, engine)
+            await loop.run_in_executor(pool, warm_up, engine, options)
         batcher.start()
         on_loaded(engine.facts)
         self.move(WorkerState.READY)
@@ -87,14 +98,21 @@ def _settle(broken: asyncio.Future[EngineBroken], error: EngineBroken) -> None:
         broken.set_result(error)
 
 
-def warm_up(engine: Engine) -> None:
-    """One noisy window through the whole path, voice activity included."""
-    facts = engine.facts
-    if facts.is_scripted:
+def warm_up(engine: Engine, options: Callable[[EngineFacts], DecodeOptions]) -> None:
+    """
+    One noisy window through the whole path, voice activity included, as a request that names nothing goes.
+
+    Raises StartupError for settings, a card or files with which no request would ever pass.
+    """
+    if engine.facts.is_scripted:
         return
     noise = np.random.default_rng(0).normal(0, 0.05, int(WARM_UP_S * RATE)).astype(np.float32)
-    whole = Window(0, len(noise), (Region(0, len(noise), 0, len(noise)),))
-    options = DecodeOptions(
-        language="en", beam_size=facts.card.beam_size, without_timestamps=facts.card.without_timestamps
-    )
-    engine.run([Piece(noise, whole, options)], lambda: False)
+    whole = Window(0, len(noise), (Region(0, len(noise), 0, len(noise)),), is_first=True)
+    try:
+        wanted = options(engine.facts)
+        engine.plan(noise, wanted, lambda: False)
+        engine.run([Piece(noise, whole, replace(wanted, temperatures=wanted.temperatures[:1]))], lambda: False)
+    except BadRequest as error:
+        raise StartupError(f"the settings ask for what the model cannot do: {error.message}") from error
+    except (RuntimeError, ValueError, TypeError) as error:  # of the model's library; a device that is lost is another
+        raise StartupError(f"the model fails on its first clip: {str(error).splitlines()[0][:200]}") from error

@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass
 
 from fleet.connection import ConnectionLimits
+from fleet.language import normalise
 from fleet.plan import usable_cores
 from fleet.settings import SettingError, setting
 
@@ -55,7 +56,9 @@ class WorkerSettings:
     batch_size: int | None = setting(None, "windows in one model call; unset: 4 on CPU, 16 on CUDA", least=1, most=256)
 
     beam_size: int | None = setting(None, "beams of the search; unset: the model's card, else 5", least=1, most=20)
-    language: str | None = setting(None, "language where a request names none; unset: detect it")
+    language: str | None = setting(
+        None, "language where a request names none, as a code or in English; unset: detect it"
+    )
     temperature_fallback: bool | None = setting(
         None, "try again at higher temperatures where a result looks wrong; unset: the card, else true"
     )
@@ -113,8 +116,16 @@ class WorkerSettings:
         return self.worker_id or f"{socket.gethostname()}:{self.port}"
 
     def check(self) -> None:
-        """Raise SettingError for a model that cannot be meant."""
-        _ = self.scripted_s
+        """Raise SettingError for a model or a language that cannot be meant."""
+        _ = self.scripted_s, self.default_language
+
+    @property
+    def default_language(self) -> str | None:
+        """Whisper's code for LANGUAGE; None: detect it. Raises SettingError."""
+        try:
+            return normalise(self.language or "")
+        except ValueError as error:
+            raise SettingError("LANGUAGE must be a language that Whisper knows, such as en or english.") from error
 
     @property
     def secrets(self) -> tuple[str | None, ...]:

@@ -21,7 +21,13 @@ def test_unknown_keys_are_left_out(tmp_path: Path):
     assert read_card(tmp_path) == ModelCard(beam_size=2, temperatures=(0.0, 0.5))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"temperatures": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[1]", '{"temperatures": 3}', '{"temperatures": []}', '{"temperatures": ["warm"]}'),
+        *('{"max_speech_s": "30"}', '{"beam_size": 2.5}', '{"beam_size": true}', '{"merge_regions": 1}'),
+    ],
+)
 def test_a_broken_card_is_one_sentence(tmp_path: Path, text: str):
     """The operator is told which file; no traceback."""
     (tmp_path / "card.json").write_text(text)

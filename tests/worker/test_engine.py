@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from faster_whisper import WhisperModel
 
+from fleet.serve import StartupError
 from tests.worker import random_whisper
 from worker import audio
 from worker import engine as worker_engine
@@ -201,6 +202,16 @@ def test_the_device_is_chosen_and_said(monkeypatch, directory, wanted, gpus, cho
     engine.load()
     assert (engine.facts.device, engine.facts.compute_type) == chosen
     assert (loaded[0]["device"], loaded[0]["compute_type"]) == chosen
+
+
+@pytest.mark.parametrize(("name", "content"), [("tokenizer.json", "{"), ("model.bin", ""), ("config.json", "{")])
+def test_files_that_cannot_be_read_are_one_sentence(directory, tmp_path, name, content):
+    """Whatever library it is that stumbles."""
+    for path in directory.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_text(content)
+    with pytest.raises(StartupError, match="could not be loaded"):
+        WhisperEngine(WorkerSettings(model=str(tmp_path), cpu_threads=1)).load()
 
 
 def test_numbers_that_are_none_do_not_occur(engine, clip):

@@ -1,15 +1,20 @@
 """loading -> warming -> ready -> draining; broken ends the process."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from fleet.fields import TranscriptionRequest
 from fleet.serve import EngineLost, StartupError
 from fleet.wire import WorkerState
 from worker.batcher import Batcher
+from worker.decoding import decode_options
 from worker.fake import ScriptedEngine
-from worker.lifecycle import Lifecycle
-from worker.window import EngineBroken
+from worker.lifecycle import Lifecycle, warm_up
+from worker.settings import WorkerSettings
+from worker.window import DecodeOptions, EngineBroken, EngineFacts, Window, WindowResult
 
 
 class BadEngine(ScriptedEngine):
@@ -17,6 +22,57 @@ class BadEngine(ScriptedEngine):
 
     def load(self) -> None:
         raise StartupError("no such model")
+
+
+def plain(facts: EngineFacts) -> DecodeOptions:
+    return decode_options(TranscriptionRequest(), WorkerSettings(), facts)
+
+
+class Unscripted(ScriptedEngine):
+    """Passes for a real model, and notes what it was asked for."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__("fake:0", 0)
+        self.facts = replace(self.facts, is_scripted=False, languages=("en", "de"), can_translate=False)
+        self.error = error
+        self.asked: list[str] = []
+
+    def plan(self, *given: Any) -> list[Window]:
+        self.asked.append("plan")
+        return super().plan(*given)
+
+    def run(self, *given: Any) -> list[WindowResult]:
+        self.asked.append("run")
+        if self.error is not None:
+            raise self.error
+        return super().run(*given)
+
+
+def test_warming_up_goes_the_whole_way_of_a_request():
+    """With voice activity, as the settings and the card say."""
+    engine = Unscripted()
+    warm_up(engine, plain)
+    assert engine.asked == ["plan", "run"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings"),
+    [
+        (Unscripted(RuntimeError("the model's configuration is null\nand more")), WorkerSettings()),
+        (Unscripted(), WorkerSettings(language="french")),
+    ],
+)
+def test_what_would_fail_for_every_request_fails_at_the_start(engine: Unscripted, settings: WorkerSettings):
+    """One sentence; a restart would not cure it."""
+    with pytest.raises(StartupError) as failed:
+        warm_up(engine, lambda facts: decode_options(TranscriptionRequest(), settings, facts))
+    assert "\n" not in str(failed.value)
+
+
+def test_a_device_that_is_lost_while_warming_up_is_no_startup_error():
+    """A new process may have it back."""
+    with pytest.raises(EngineBroken):
+        warm_up(Unscripted(EngineBroken("CUDA error")), plain)
 
 
 async def test_states_come_in_order_and_a_lost_device_ends_the_process():
@@ -28,7 +84,7 @@ async def test_states_come_in_order_and_a_lost_device_ends_the_process():
     ready = asyncio.Event()
     with pytest.raises(ExceptionGroup) as ended:
         async with asyncio.TaskGroup() as group:
-            group.create_task(life.run(engine, batcher, lambda facts: ready.set()))
+            group.create_task(life.run(engine, batcher, plain, lambda facts: ready.set()))
             await ready.wait()
             life.on_broken(EngineBroken("CUDA error"))
     batcher.stop()
@@ -40,7 +96,7 @@ async def test_a_model_that_does_not_load_is_a_startup_error():
     """Told apart from a crash, because a restart will not cure it."""
     engine = BadEngine("fake:0", 0)
     with pytest.raises(StartupError):
-        await Lifecycle().run(engine, Batcher(engine, windows_per_call=1), lambda facts: None)
+        await Lifecycle().run(engine, Batcher(engine, windows_per_call=1), plain, lambda facts: None)
 
 
 def test_nothing_comes_back_from_draining():

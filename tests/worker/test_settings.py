@@ -46,3 +46,12 @@ def test_a_system_without_affinity_has_all_its_cores(monkeypatch: pytest.MonkeyP
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     assert read().threads >= 1
     assert read(CPU_THREADS="3").threads == 3
+
+
+def test_the_language_is_a_code_or_a_name():
+    """As in a request; what no request could mean is refused at the start."""
+    assert read(LANGUAGE="English").default_language == "en"
+    assert read(LANGUAGE="pt-BR").default_language == "pt"
+    assert read(LANGUAGE="auto").default_language is read().default_language is None
+    with pytest.raises(SettingError, match="LANGUAGE"):
+        read(LANGUAGE="klingon").check()

@@ -73,14 +73,27 @@ def resolve(
     """
     if name in EMBEDDED_NAMES:
         return EMBEDDED / name
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not (path / "model.bin").is_file():
-            raise StartupError(f"the directory given as MODEL has no model.bin; {ADVICE}")
-        return path
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return _whole(path, is_offline=is_offline)
+    except (OSError, RuntimeError) as error:  # RuntimeError: whose home that is, nobody knows
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StartupError(f"the directory given as MODEL cannot be read: {reason}; {ADVICE}") from error
     if name.startswith((".", "/", "~")):
         raise StartupError(f"there is no directory {name!r}; {ADVICE}")
     if "/" not in name and name not in HUB:
         raise StartupError(f"there is no model called {name!r}; known are {', '.join(names())}, or {ADVICE}")
     repository = HUB[name].repository if name in HUB else name
     return hub.pull(name, repository, cache, is_offline=is_offline, on_progress=on_progress)
+
+
+def _whole(directory: Path, *, is_offline: bool) -> Path:
+    """The directory, if it has what a model needs; raises StartupError."""
+    if not (directory / "model.bin").is_file():
+        raise StartupError(f"the directory given as MODEL has no model.bin; {ADVICE}")
+    if is_offline and not (directory / "tokenizer.json").is_file():  # faster-whisper would fetch a general one
+        raise StartupError(
+            f"the directory given as MODEL has no tokenizer.json and OFFLINE forbids fetching it; {ADVICE}"
+        )
+    return directory

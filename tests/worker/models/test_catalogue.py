@@ -31,7 +31,15 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nope", "no model called 'nope'"), ("/no/such/place", "no directory"), ("tiny", "OFFLINE"), ("a/b", "OFFLINE")],
+    [
+        *(
+            ("nope", "no model called 'nope'"),
+            ("/no/such/place", "no directory"),
+            ("tiny", "OFFLINE"),
+            ("a/b", "OFFLINE"),
+        ),
+        *(("./" + "x" * 300, "cannot be read: File name too long"), ("~nobody-we-know/model", "cannot be read")),
+    ],
 )
 def test_what_cannot_be_had_is_one_sentence_with_a_way_out(tmp_path: Path, name: str, says: str):
     """Which model, why not, what works instead."""
@@ -39,3 +47,23 @@ def test_what_cannot_be_had_is_one_sentence_with_a_way_out(tmp_path: Path, name:
         catalogue.resolve(name, str(tmp_path), is_offline=True)
     assert "MODEL=spoken-digits" in str(failed.value)
     assert "\n" not in str(failed.value)
+
+
+def test_a_directory_without_a_tokenizer_is_fetched_one_unless_offline(tmp_path: Path):
+    """faster-whisper asks the Hub for a general one, which OFFLINE forbids."""
+    (tmp_path / "model.bin").write_bytes(b"")
+    assert catalogue.resolve(str(tmp_path)) == tmp_path
+    with pytest.raises(StartupError, match=r"tokenizer\.json"):
+        catalogue.resolve(str(tmp_path), is_offline=True)
+
+
+def test_a_directory_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not a traceback that a supervisor starts again and again."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(StartupError, match="Permission denied") as failed:
+        catalogue.resolve(str(tmp_path))
+    assert str(tmp_path) not in str(failed.value)
