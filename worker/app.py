@@ -71,7 +71,7 @@ class Worker:
         return [
             self._lifecycle.run(self._engine, self._batcher, self._default_options, self._reporter.on_loaded),
             memory.give_back(lambda: not self._gate.in_flight),
-            memory.watch(self._settings.max_rss_mb * 1e6),
+            memory.watch(self._settings.max_rss_mb * 1e6, lambda: not self._gate.entered),
         ]
 
     async def drain(self) -> None:

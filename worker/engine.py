@@ -52,7 +52,7 @@ INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believe
 ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
-DEVICE_FULL = "out of memory"  # CUDA's own words, and cuBLAS's; the device itself is well
+DEVICE_FULL = ("out of memory", "alloc_failed")  # CUDA's words and cuBLAS's (CUBLAS_STATUS_..); the device is well
 DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
 
 
@@ -275,7 +275,7 @@ def _device_watched() -> Iterator[None]:
         yield
     except RuntimeError as error:
         message = str(error).lower()
-        if DEVICE_FULL in message:
+        if any(word in message for word in DEVICE_FULL):
             raise EngineFull(str(error)) from error
         if any(word in message for word in DEVICE_LOST):
             raise EngineBroken(str(error)) from error

@@ -47,6 +47,7 @@ class Gate:
         self._inside: set[Admission] = set()
         self._running: set[Admission] = set()  # of those inside
         self._waiting: list[Admission] = []  # of those inside, in the order in which they asked
+        self.entered = 0  # requests that were ever let in
         self._refusal = refusal
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -99,6 +100,7 @@ class Gate:
         """Hold a place for exactly as long as the block runs; raises Unavailable at once when there is none."""
         self.check(admission.tier, may_wait=not admission.router)
         self._inside.add(admission)
+        self.entered += 1
         self._is_empty.clear()
         try:
             yield

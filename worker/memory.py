@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import psutil
 
+from fleet.serve import StartupError
+
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # <malloc.h>
 NEVER = (1 << 31) - 1
 LOOK_S = 1.0
@@ -67,6 +69,7 @@ async def give_back(
 
 async def watch(
     limit_bytes: float,
+    is_fresh: Callable[[], bool] = lambda: False,
     *,
     look_s: float = LOOK_S,
     rss: Callable[[], int] = resident,
@@ -74,12 +77,15 @@ async def watch(
     """
     Return at once where there is no limit (0); else ask this process to end, as an operator would, when it stays above.
 
-    What is in flight is finished, and the exit code is 0: whoever keeps the worker running starts a fresh one.
+    What is in flight is finished, and the exit code is 0: whoever keeps the worker running starts a fresh one. One that
+    is too large while `is_fresh`, before any request, would be so again and for ever: raises StartupError.
     """
     over = 0
     while limit_bytes and over < OVER_LOOKS:
         await asyncio.sleep(look_s)
         over = over + 1 if rss() > limit_bytes else 0
+    if limit_bytes and is_fresh():
+        raise StartupError(f"the worker takes {rss() / 1e6:.0f} MB before any request, more than MAX_RSS_MB")
     if limit_bytes:
         logger.warning("above MAX_RSS_MB: draining, to be started afresh", extra={"rss_mb": round(rss() / 1e6)})
         signal.raise_signal(signal.SIGTERM)

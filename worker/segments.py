@@ -66,14 +66,18 @@ def finished(draft: Draft, attempt: Attempt, piece: Piece) -> Segment:
 
 
 def following(segment: Segment, before: Sequence[Segment]) -> Segment:
-    """The next one of a clip: numbered, and neither it nor a word of it starts before the one before it ended."""
+    """
+    The next one of a clip: numbered, and neither it nor a word of it starts before the one before it ended.
+
+    A space at its end is dropped: the transcript has none at its own end, and streamed parts add up to it.
+    """
     earliest = before[-1].end if before else 0.0
     start = max(segment.start, earliest)
     end = max(segment.end, start)
     words = segment.words
     if words is not None and start > segment.start:
         words = clamped(words, start, end)
-    return replace(segment, id=len(before), start=start, end=end, words=words)
+    return replace(segment, id=len(before), start=start, end=end, text=segment.text.rstrip(), words=words)
 
 
 def clamped(words: Iterable[Word], start: float, end: float) -> tuple[Word, ...]:

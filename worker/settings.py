@@ -81,7 +81,7 @@ class WorkerSettings:
     vad_filter: bool = setting(True, "skip what is not speech; false decodes one window after the other")
     vad_threshold: float | None = setting(None, "speech probability; unset: the card, else 0.5", least=0, most=1)
     min_speech_duration_ms: int | None = setting(
-        None, "drop shorter speech; unset: the card, else 250", unit="ms", least=0
+        None, "drop shorter speech; unset: the card, else 250", unit="ms", least=0, most=5_000
     )
     max_speech_duration_s: float | None = setting(
         None, "cut longer speech; unset: the card, else 30", unit="s", least=0.5, most=30
@@ -90,7 +90,7 @@ class WorkerSettings:
         None, "silence that ends speech; unset: the card, else 500", unit="ms", least=0
     )
     speech_pad_ms: int | None = setting(
-        None, "audio kept on each side of speech; unset: the card, else 400", unit="ms", least=0
+        None, "audio kept on each side of speech; unset: the card, else 400", unit="ms", least=0, most=5_000
     )
     audio_context: str | None = setting(
         None, "auto encodes no more than a window fills; unset: the card, else full", choices=("auto", "full")

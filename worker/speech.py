@@ -66,8 +66,10 @@ class _Finder:
 
     @property
     def _longest(self) -> float:
+        """Samples of speech, so that it fits with its padding; what is cut shorter than speech must be is dropped."""
         padding_s = 2 * self.options.speech_pad_ms / 1000
-        return max(CHUNK, RATE * (min(self.options.max_speech_s, WINDOW_S) - padding_s) - CHUNK)
+        longest = RATE * (min(self.options.max_speech_s, WINDOW_S) - padding_s) - CHUNK
+        return max(RATE * self.options.min_speech_ms / 1000 + CHUNK, longest)
 
     def _speech(self, position: int) -> None:
         if self.start is None:

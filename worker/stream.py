@@ -59,9 +59,7 @@ async def _tell(
         raise
     except FleetError as raised:
         error = raised
-    except (
-        Exception
-    ):  # the edge of this request: a status line can say it no more, and a silent stream hangs its reader
+    except Exception:  # the edge of this request: no status line can say it any more
         logger.exception("unexpected error")
         error = FleetError()
     else:

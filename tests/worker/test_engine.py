@@ -167,9 +167,10 @@ def test_a_lost_device_is_told_from_other_errors(engine, clip, monkeypatch):
     monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error an illegal memory access was encountered"))
     with pytest.raises(EngineBroken):
         engine.run([piece(clip, 0, 5)], still_wanted)
-    monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error out of memory"))
-    with pytest.raises(EngineFull):
-        engine.run([piece(clip, 0, 5)], still_wanted)
+    for full in ("CUDA failed with error out of memory", "cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"):
+        monkeypatch.setattr(engine, "_encode", fail(full))
+        with pytest.raises(EngineFull):
+            engine.run([piece(clip, 0, 5)], still_wanted)
     monkeypatch.setattr(engine, "_encode", fail("something else"))
     with pytest.raises(RuntimeError, match="something else"):
         engine.run([piece(clip, 0, 5)], still_wanted)

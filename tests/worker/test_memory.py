@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from fleet.serve import StartupError
 from worker import memory
 
 
@@ -21,6 +22,12 @@ async def test_a_worker_that_stays_too_large_asks_to_be_ended(monkeypatch: pytes
     monkeypatch.setattr(memory.signal, "raise_signal", raised.append)
     await asyncio.wait_for(memory.watch(100, look_s=0, rss=lambda: 101), 5)
     assert raised == [memory.signal.SIGTERM]
+
+
+async def test_a_limit_below_the_model_is_said_and_no_reason_to_start_again():
+    """A fresh worker would be as large, and be started again for ever."""
+    with pytest.raises(StartupError, match="MAX_RSS_MB"):
+        await asyncio.wait_for(memory.watch(100, lambda: True, look_s=0, rss=lambda: 101), 5)
 
 
 async def test_a_peak_is_not_the_end(monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -59,6 +60,18 @@ def wait_for(url: str, status: int, within_s: float = 30) -> None:
         time.sleep(0.02)
 
 
+def send(port: int, clip: bytes) -> Any:
+    """The answer to a clip."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/audio/transcriptions",
+        data=head + clip + b"\r\n--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    with urllib.request.urlopen(request, timeout=100) as response:
+        return json.load(response)
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
@@ -94,16 +107,9 @@ def test_memory_after_a_long_clip_is_that_of_an_idle_worker():
     """Ten minutes of audio, and then no more than the model (5 MB) and 250 MB."""
     port = free_port()
     clip = make.repeated((SAMPLES / "half-minute.wav").read_bytes(), 33)
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     with process("--port", str(port), "--cpu-threads", "1", LOG_LEVEL="error") as child:
         wait_for(f"http://127.0.0.1:{port}/readyz", 200)
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/audio/transcriptions",
-            data=head + clip + b"\r\n--b--\r\n",
-            headers={"Content-Type": "multipart/form-data; boundary=b"},
-        )
-        with urllib.request.urlopen(request, timeout=100) as response:
-            assert json.load(response)["usage"]["seconds"] > 590
+        assert send(port, clip)["usage"]["seconds"] > 590
         worker, deadline = psutil.Process(child.pid), time.monotonic() + 20
         while worker.memory_info().rss > 255_000_000:
             assert time.monotonic() < deadline, worker.memory_info()
@@ -154,8 +160,19 @@ def test_a_second_signal_stops_at_once():
 
 def test_a_worker_that_has_grown_too_large_drains_and_exits_0():
     """So that whoever keeps it running starts a fresh one, and counts no crash."""
-    with process("--model", "fake:0", "--port", str(free_port()), "--max-rss-mb", "1", LOG_LEVEL="error") as child:
+    port = free_port()
+    with process("--model", "fake:0", "--port", str(port), "--max-rss-mb", "1", LOG_LEVEL="error") as child:
+        wait_for(f"http://127.0.0.1:{port}/readyz", 200)
+        send(port, b"something")
         assert child.wait(60) == 0
+
+
+def test_a_limit_that_no_worker_can_keep_is_told():
+    """Exit code 3, so that nobody starts it again and again."""
+    with process("--model", "fake:0", "--port", str(free_port()), "--max-rss-mb", "1", LOG_LEVEL="error") as child:
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == EXIT_STARTUP
+    assert "MAX_RSS_MB" in err
 
 
 def test_other_libraries_get_one_thread_before_they_load():

@@ -1,9 +1,11 @@
 """Times: inside the clip, in order, never backwards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fleet.wire import Segment, Word
+from fleet.wire import Segment, Transcript, Word
 from worker.fallback import Attempt
 from worker.segments import Draft, clamped, finished, following, resume_at, whole
 from worker.window import RATE, DecodeOptions, Piece, Region, Window
@@ -70,6 +72,16 @@ def test_a_segment_and_its_words_follow_the_one_before():
 
     assert (second.id, second.start, second.end) == (1, 3.0, 4.0)
     assert times(second) == [(3.0, 3.0), (3.0, 4.0)]
+
+
+def test_streamed_texts_add_up_to_the_whole():
+    """A model may end a text with a space, and the last one may be the clip's."""
+    first = following(replace(made(1.0, 2.0, []), text=" one. "), [])
+    both = [first, following(replace(made(2.0, 3.0, []), text=" two. "), [first])]
+
+    transcript = Transcript(segments=tuple(both), language="en", language_probability=1, duration_s=5)
+
+    assert transcript.text == "".join(one.text for one in both).lstrip() == "one. two."
 
 
 def test_words_never_leave_the_clip():

@@ -63,6 +63,16 @@ def test_long_speech_is_cut_at_its_last_short_silence():
     assert found[1].speech_start >= found[0].speech_end
 
 
+@pytest.mark.parametrize("max_s", [0.5, 0.8, 1, 2])
+@pytest.mark.parametrize("pad_ms", [0, 400, 5_000])
+def test_speech_that_is_cut_short_is_not_lost(max_s: float, pad_ms: int):
+    """Half a second less the padding of a general model would be too short to keep, and everything was dropped."""
+    options = replace(OPTIONS, min_speech_ms=250, max_speech_s=max_s, speech_pad_ms=pad_ms)
+    found = speech.regions([0.99] * chunks(10), chunks(10) * CHUNK, options)
+    heard = sum(region.speech_end - region.speech_start for region in found)
+    assert heard >= (10 - 0.3) * RATE
+
+
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 4_000), max_s=st.floats(0.5, 30), pad_ms=st.integers(0, 1_000))
 def test_regions_are_ordered_and_inside_the_clip(seed: int, count: int, max_s: float, pad_ms: int):
     """Whatever the probabilities: no overlap, inside the clip, none longer than a window."""
