@@ -104,6 +104,7 @@ class RouterService:
         self.cache = open_cache(settings, self.dispatcher, self._offer.identity)
         self.intake = self._build_intake()
         self.wyoming = WyomingDoor(settings, self.intake, keys=self.keys, offer=self._offer)
+        self._metrics.registry.register(self.wyoming)
         api = self._build_api()
         api.add_routes(self.app.router)
         self._build_batch().add_routes(self.app.router, api.expecting(TRANSCRIPTIONS))

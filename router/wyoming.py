@@ -14,7 +14,10 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Iterator
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from wyoming.error import Error
 from wyoming.info import AsrModel, AsrProgram, Attribution, Info
 
@@ -40,7 +43,7 @@ OURS = Attribution("Whisper on CTranslate2", "https://github.com/SYSTRAN/faster-
 logger = logging.getLogger("router.wyoming")
 
 
-class WyomingDoor:
+class WyomingDoor(Collector):
     """Accepts connections while its loop runs. State: the port, once it listens, and how many are connected."""
 
     def __init__(self, settings: RouterSettings, intake: Intake, *, keys: Keys, offer: Offer) -> None:
@@ -57,6 +60,14 @@ class WyomingDoor:
     def connected(self) -> int:
         """Connections that are open and were let in."""
         return self._connections.count
+
+    def collect(self) -> Iterator[Metric]:
+        """For /metrics: read when they are scraped."""
+        limit = self._connections.limits.total
+        yield GaugeMetricFamily("stt_router_wyoming_connections", "Wyoming connections that are open.", self.connected)
+        yield GaugeMetricFamily("stt_router_wyoming_connections_limit", "Wyoming connections that may be.", limit)
+        refused = self._connections.refused
+        yield CounterMetricFamily("stt_router_wyoming_refused", "Wyoming connections past the limit.", refused)
 
     async def loop(self) -> None:
         """Listen until cancelled. Raises StartupError for a port that was asked for and cannot be had."""

@@ -145,6 +145,64 @@ ASKERS = (
     Panel("Retry-After given", quantiles("stt_router_retry_after_seconds"), "s"),
     Panel("Callers who hung up", rates("stt_router_client_cancel_total", "phase"), "reqps"),
 )
+LIVE = (
+    Panel(
+        "Live sessions",
+        (
+            ("sum(stt_router_realtime_sessions)", "WebSocket"),
+            ("sum(stt_router_realtime_sessions_limit)", "WebSocket, limit"),
+            ("sum(stt_router_wyoming_connections)", "Wyoming"),
+            ("sum(stt_router_wyoming_connections_limit)", "Wyoming, limit"),
+        ),
+    ),
+    Panel(
+        "Live audio",
+        ask(rate("stt_router_realtime_audio_seconds_total"), "sent"),
+        "none",
+        about="Seconds a second: how many speak at once, pauses included.",
+    ),
+    Panel(
+        "Live sessions asked for",
+        (
+            *rates("stt_router_realtime_handshakes_total", "outcome"),
+            (rate("stt_router_wyoming_refused_total"), "refused, Wyoming"),
+        ),
+        "ops",
+    ),
+)
+JOBS = (
+    Panel(
+        "Jobs in the store",
+        each("fleet_jobs", "state", how="max"),
+        stacked=True,
+        about="Routers that share a store all count all of it, so this is the most that one says.",
+    ),
+    Panel("Oldest job that waits", ask("max(fleet_jobs_oldest_seconds)", "waits"), "s", red_from=3600),
+    Panel("Runs of jobs", rates("fleet_jobs_ended_total", "outcome"), "ops"),
+    Panel(
+        "The store of jobs",
+        (
+            ("max(fleet:jobs_kept:ratio)", "fuller of the two"),
+            ("max(fleet_jobs_kept_bytes / fleet_jobs_kept_limit_bytes)", "bytes"),
+        ),
+        "percentunit",
+        red_from=0.8,
+    ),
+    Panel(
+        "Answers given again",
+        rates("stt_router_cache_total", "outcome"),
+        "reqps",
+        stacked=True,
+        about="Empty where CACHE is off. joined: an equal request was under way.",
+    ),
+    Panel(
+        "Hit rate of the cache, calls of its store that failed",
+        (
+            ("avg(stt_router_cache_hit_ratio)", "hit rate since the start"),
+            (rate("stt_router_cache_failures_total"), "failed calls a second"),
+        ),
+    ),
+)
 ROUTER = (
     Panel(
         "Attempts that failed",
@@ -173,6 +231,8 @@ FLEET = Board(
         ("Is it healthy?", HEALTHY),
         ("Why slow?", SLOW),
         ("Who asks, and what becomes of it", ASKERS),
+        ("Live sessions", LIVE),
+        ("Jobs and kept answers", JOBS),
         ("The router itself", ROUTER),
     ),
 )

@@ -30,6 +30,8 @@ BEAT_S = 2.0  # how often a lease is renewed at most, and progress written
 RUN_S = 24 * 3600  # deadline of a run: several times what the longest clip takes on the slowest worker
 STORE_RETRY_S = 1.0
 
+OUTCOMES = ("succeeded", "failed", "postponed")
+
 logger = logging.getLogger(__name__)
 
 
@@ -171,7 +173,7 @@ def request_id(job_id: str) -> str:
 
 
 def described(end: Verdict) -> str:
-    """For logs and metrics."""
+    """One of OUTCOMES, for logs and metrics."""
     if isinstance(end, Later):
         return "postponed"
     return "failed" if isinstance(end, JobError) else "succeeded"

@@ -21,7 +21,7 @@ from router.deferred.capacity import Amount, Capacity
 from router.deferred.desk import Desk
 from router.deferred.place import open_database
 from router.deferred.record import Record, Tally
-from router.deferred.runner import Runner, described
+from router.deferred.runner import OUTCOMES, Runner, described
 from router.deferred.store import JobStore
 from router.deferred.verdict import Later, Verdict
 from router.deferred.webhook import Webhooks
@@ -57,6 +57,8 @@ class Jobs:
         self._floor = floor
         self._status = status
         self._ended = Counter("fleet_jobs_ended", "Runs of jobs by how they ended.", ["outcome"], registry=registry)
+        for outcome in OUTCOMES:  # there at 0: what first appears at 1 has no increase that a rule could see
+            self._ended.labels(outcome)
         self._tally = Tally()  # as the keeper saw it last
         allowed = Allowed(settings.webhook_allow)
         self._book = self._open()
@@ -68,7 +70,7 @@ class Jobs:
             if settings.webhook_allow:
                 self._webhooks = Webhooks(self._book, allowed, secret=settings.webhook_secret or "")
             status.doors["jobs"] = self._told
-            registry.register(Series(lambda: self._tally))
+            registry.register(Series(lambda: self._tally, self._limit()))
         self._desk = Desk(
             settings, self._book, self._runner, allowed=allowed, keys=keys, offer=offer, spool=spool, status=status
         )
@@ -94,11 +96,14 @@ class Jobs:
         if database is None:
             return None
         capacity = Capacity(
-            Amount(settings.jobs_max, round(settings.jobs_max_mb * 1e6)),
+            self._limit(),
             key_share=settings.jobs_key_share if settings.api_keys_file is not None else 1,
         )
         store = JobStore(database, capacity, lease_s=settings.job_lease_s, ttl_s=settings.job_ttl_s)
         return Book(store)
+
+    def _limit(self) -> Amount:
+        return Amount(self._settings.jobs_max, round(self._settings.jobs_max_mb * 1e6))
 
     def _room(self, running: int, request_ids: frozenset[str]) -> int:
         if self._status.state != "serving":
@@ -136,10 +141,11 @@ class Jobs:
 
 
 class Series(Collector):
-    """The tally, for Prometheus."""
+    """The tally and what may be kept, for Prometheus."""
 
-    def __init__(self, tally: Callable[[], Tally]) -> None:
+    def __init__(self, tally: Callable[[], Tally], limit: Amount) -> None:
         self._tally = tally
+        self._limit = limit
 
     def collect(self) -> Iterator[Metric]:
         """Read when it is scraped."""
@@ -149,4 +155,6 @@ class Series(Collector):
             jobs.add_metric([state], count)
         yield jobs
         yield GaugeMetricFamily("fleet_jobs_oldest_seconds", "How long the oldest queued job waits.", tally.oldest_s)
+        yield GaugeMetricFamily("fleet_jobs_limit", "Jobs that may be in the store.", self._limit.jobs)
         yield GaugeMetricFamily("fleet_jobs_kept_bytes", "Audio and results in the store.", tally.kept_bytes)
+        yield GaugeMetricFamily("fleet_jobs_kept_limit_bytes", "What they may take.", self._limit.size_bytes)

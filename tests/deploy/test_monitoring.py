@@ -132,7 +132,7 @@ async def seen(tmp_path_factory) -> AsyncIterator[Prometheus]:
     if shutil.which("prometheus") is None:
         pytest.skip(missing("prometheus", "prometheus"))
     workers = [processes.worker("spoken-digits") for _ in range(2)]
-    router = processes.router(workers)
+    router = processes.router(workers, "--cache", "memory", "--wyoming-port", str(processes.free_port()))
     targets = {
         "whisper-fleet-router": [router.url.removeprefix("http://")],
         "whisper-fleet-worker": [worker.url.removeprefix("http://") for worker in workers],

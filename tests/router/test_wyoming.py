@@ -367,7 +367,7 @@ async def test_a_key_that_is_not_there_is_a_mistake(tmp_path):
 
 async def test_connections_are_counted():
     """
-    One more than WYOMING_SESSIONS is refused; a place that comes free can be had.
+    One more than WYOMING_SESSIONS is refused, which /metrics tells; a place that comes free can be had.
     """
     async with wyoming_fleet(wyoming_sessions=1) as fleet:
         async with connect(fleet) as first:
@@ -375,6 +375,10 @@ async def test_connections_are_counted():
             await hear(first, Transcript)
             async with connect(fleet) as second:
                 assert (await hear(second, Error))[0].code == "overloaded"
+            async with fleet.client.get(f"{fleet.url}/metrics") as response:
+                series = await response.text()
+            for line in ("connections 1.0", "connections_limit 1.0", "refused_total 1.0"):
+                assert f"\nstt_router_wyoming_{line}" in series
         async with asyncio.timeout(20):
             while True:
                 async with connect(fleet) as third:

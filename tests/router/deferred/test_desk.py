@@ -214,6 +214,10 @@ async def test_the_status_tells_of_jobs(tmp_path, monkeypatch):
             'fleet_jobs{state="queued"} 1.0',
             'fleet_jobs{state="succeeded"} 1.0',
             "fleet_jobs_oldest_seconds 0",
+            "fleet_jobs_limit 1",
+            "fleet_jobs_kept_limit_bytes ",
+            'fleet_jobs_ended_total{outcome="succeeded"} 1.0',
+            'fleet_jobs_ended_total{outcome="failed"} 0.0',
         ):
             assert line in series
         gate.release.set()
