@@ -55,8 +55,13 @@ class Assigner:
         return (each for each in self._queue.in_order(now) if may_defer or each.tier is not Tier.DEFERRED)
 
     def may_take(self, worker: Worker, waiting: Waiting, now: float) -> bool:
-        """Right model, and this process has not failed on it, unless every other one has as well."""
-        if not worker.serves(waiting.model):
+        """
+        Right model, and this process has not failed on it, unless every other one has as well.
+
+        Of the requests that were on a worker when it died, one may be the cause. No two of them run on one worker
+        again, or those beside the cause would be there at its second death too and pass for causes themselves.
+        """
+        if not worker.serves(waiting.model) or (waiting.is_suspect and worker.has_suspect(now)):
             return False
         if worker.boot not in waiting.tried:
             return True
@@ -67,6 +72,7 @@ class Assigner:
         self._queue.remove(waiting)
         est_s = self._pool.cost_of(worker).seconds(waiting.audio_s)
         lease = worker.lease(now, est_s, waiting.audio_s, tenant=waiting.tenant)
+        lease.is_suspect = waiting.is_suspect
         self._queue.charge(waiting.tenant, est_s, now)
         waiting.start(lease)
         return lease

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -142,6 +143,7 @@ class Dispatcher:
             model=job.model,
             client_retries=job.client_retries,
             tried=job.tried,
+            is_suspect=job.history.deaths > 0,
             alpha_s=self._alpha_s,
         )
 
@@ -172,7 +174,9 @@ class Dispatcher:
     def _after(self, failure: Failure, lease: Lease, job: Job) -> Step:
         """Tell the pool how it failed, and decide what follows for the request."""
         pool, worker, now = self.floor.pool, lease.worker, time.monotonic()
-        has_budget = failure is Failure.BUSY or self._budget.has_room(pool.in_flight() + len(self.floor.queue))
+        at_once = worker.slots if failure is Failure.LOST else 0  # all that it runs fail when it dies
+        in_flight = pool.in_flight() + len(self.floor.queue)
+        has_budget = partial(self._budget.has_room, in_flight, at_once)
         step = next_step(failure, job.history, has_budget=has_budget, retry_limit=self._retry_limit)
         if failure is Failure.BUSY:
             job.history.attempts -= 1

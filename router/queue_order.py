@@ -44,6 +44,7 @@ class Waiting:
     model: str | None = None
     client_retries: int = 0  # how often the client itself was here before with this
     tried: set[str] = field(default_factory=set)  # boot ids of workers that failed on it
+    is_suspect: bool = False  # a worker died while it had this
     alpha_s: float = 10
     key: float = field(init=False)
 

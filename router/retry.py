@@ -7,7 +7,7 @@ not given a third.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -48,8 +48,8 @@ class History:
     deaths: int = 0  # processes that vanished while they had it
 
 
-def next_step(failure: Failure, history: History, *, has_budget: bool, retry_limit: int) -> Step:
-    """Decide after a failed attempt, and write it into the history."""
+def next_step(failure: Failure, history: History, *, has_budget: Callable[[], bool], retry_limit: int) -> Step:
+    """Decide after a failed attempt, and write it into the history; the budget is asked only if it decides."""
     if failure is Failure.BUSY:
         return Step.REQUEUE
     if failure is Failure.CUT:
@@ -58,7 +58,7 @@ def next_step(failure: Failure, history: History, *, has_budget: bool, retry_lim
     history.errors += failure is Failure.ERROR
     if history.deaths >= DEATHS_MAX:
         return Step.REJECT
-    if history.retries >= retry_limit or history.errors > 1 or not has_budget:
+    if history.retries >= retry_limit or history.errors > 1 or not has_budget():
         return Step.FAIL
     history.retries += 1
     return Step.RETRY
@@ -73,9 +73,9 @@ class RetryBudget:
         self.retrying = 0
         self.denied = 0
 
-    def has_room(self, in_flight: int) -> bool:
-        """Whether one more may retry now; counts the refusals."""
-        is_free = self.retrying < max(self._least, self._share * in_flight)
+    def has_room(self, in_flight: int, at_once: int = 0) -> bool:
+        """Whether one more may retry now, where `at_once` may fail by one accident; counts the refusals."""
+        is_free = self.retrying < max(self._least, self._share * in_flight, at_once)
         self.denied += not is_free
         return is_free
 

@@ -60,7 +60,12 @@ class RouterSettings:
     retry_share: float = setting(
         0.2, "retries at once, as a share of requests in flight", unit="ratio", least=0, most=1
     )
-    retry_least: int = setting(3, "retries at once that are always allowed", unit="requests", least=0)
+    retry_least: int = setting(
+        3,
+        "retries at once that are always allowed, beside all that a worker ran when it died",
+        unit="requests",
+        least=0,
+    )
     eject_failures: int = setting(3, "failures in a row that take a worker out", unit="failures", least=1)
     eject_base_s: float = setting(5, "first time out; doubles each time", unit="s", least=0.01)
     eject_max_s: float = setting(60, "longest time out", unit="s", least=0.01)

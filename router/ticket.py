@@ -10,7 +10,7 @@ from random import Random
 
 from fleet.errors import RETRY_AFTER_MAX_S, RETRY_AFTER_MIN_S, jittered
 
-AHEAD_MAX_S = 5 * RETRY_AFTER_MAX_S  # what was refused is forgotten beyond: a head may announce hours, and never come
+AHEAD_MAX_S = 5 * RETRY_AFTER_MAX_S  # no refusal moves it further: a head may announce hours, and never come
 CAPPED_FROM = 2 / 3  # of the longest Retry-After: where those begin whose turn is later than that
 
 
@@ -28,7 +28,8 @@ class Ticket:
         `room_in_s` is when the queue will have room again; `turn_s` is how long the fleet works on what this caller
         brings.
         """
-        self._horizon = max(min(self._horizon, now + AHEAD_MAX_S), now + room_in_s) + min(turn_s, AHEAD_MAX_S)
+        begin = max(self._horizon, now + room_in_s)
+        self._horizon = max(begin, min(begin + turn_s, now + AHEAD_MAX_S))
         wait_s = jittered(self._horizon - now, self._rng)
         if wait_s > RETRY_AFTER_MAX_S:  # whoever is beyond what clients honour must not come back in one second
             wait_s = RETRY_AFTER_MAX_S * self._rng.uniform(CAPPED_FROM, 1)

@@ -18,6 +18,7 @@ from fleet.wire import LoadReport, WorkerState
 from router.ejection import Circuit, Ejection
 
 PROVEN_AFTER = 2  # slow start: one request at a time until this many were answered
+SUSPECT_S = 30  # a body that kills its worker does so at once, in the decoder or the first windows
 REPORT_FRESH_S = 5  # an older report says nothing about what others do to the worker
 
 
@@ -41,6 +42,7 @@ class Lease:
     label: str = ""  # the request's id, for the status page
     tenant: str = ""
     boot: str = field(init=False)  # the process that has it, even if another takes its place
+    is_suspect: bool = False  # an earlier worker died while it had this request
     on_lost: Callable[[str], None] | None = None  # called when the worker is taken to be dead meanwhile
 
     def __post_init__(self) -> None:
@@ -133,6 +135,10 @@ class Worker:
         is_on_trial = self.answered < PROVEN_AFTER or self.circuit(now) is Circuit.HALF_OPEN
         slots = min(1, self.slots) if is_on_trial else self.slots
         return max(0, slots - mine - self.others(now))
+
+    def has_suspect(self, now: float) -> bool:
+        """Whether it runs a request under which another worker died, and may die of it any moment."""
+        return any(lease.is_suspect and now - lease.started_at < SUSPECT_S for lease in self.leases)
 
     def others(self, now: float) -> int:
         """Requests that came past this router, by the last report; none if that is old."""

@@ -252,6 +252,36 @@ async def test_f19_a_connection_that_closes_as_we_send_is_nobodys_error():
             assert outcome == OK
 
 
+async def test_f20_what_ran_beside_poison_is_served():
+    """
+    Workers of eight slots: whoever was there when one died is run again, and none passes for the poison itself.
+    """
+    lines: dict[str, set[asyncio.BaseTransport | None]] = {}
+
+    async def behave(worker: ScriptedWorker, request: web.Request) -> web.StreamResponse:
+        here = lines.setdefault(worker.name, set())
+        here.add(request.transport)
+        if b"poison" in await request.read():
+            await asyncio.sleep(0.1)
+            for line in here:
+                assert isinstance(line, asyncio.Transport)
+                line.abort()
+            here.clear()
+            await asyncio.sleep(60)
+        await asyncio.sleep(0.3)
+        here.discard(request.transport)
+        return await answer(worker, request)
+
+    async with scripted_fleet(3, slots=8) as fleet:
+        for worker in fleet.workers:
+            worker.behaviour = behave
+        async with asyncio.TaskGroup() as group:
+            poison = group.create_task(fleet.transcribe(b"RIFFpoison"))
+            others = [group.create_task(fleet.transcribe(b"RIFF%d" % number)) for number in range(23)]
+        assert poison.result()[2]["error"]["code"] == "audio_rejected"
+        assert {other.result()[0] for other in others} == {200}
+
+
 async def test_f20_f21_poison_is_refused_and_others_are_served():
     """Twenty files, each of which kills whoever runs it, among 60 good ones: two deaths each, and no good one lost."""
     poisoned = b"poison"

@@ -156,6 +156,26 @@ def test_a_worker_on_trial_takes_no_deferred_request_where_slots_are_reserved():
     assert not leases_of(deferred)
 
 
+def test_no_two_requests_under_which_a_worker_died_run_together():
+    """
+    One of them may be what it died of; beside others each may run, and after half a minute it has shown itself.
+    """
+    pool = pool_of(2, slots=4)
+    queue, assigner = assigner_of(pool)
+    suspects = [waiting(at=number, is_suspect=True) for number in range(3)]
+    others = [waiting(at=9 + number) for number in range(4)]
+    for request in (*suspects, *others):
+        queue.add(request)
+
+    assert assigner.run(20) == 6
+    assert not leases_of(suspects[2])
+    assert all(map(leases_of, others))
+    assert leases_of(suspects[0])[0].worker is not leases_of(suspects[1])[0].worker
+
+    assert assigner.run(21) == 0
+    assert assigner.run(51) == 1
+
+
 def test_a_request_for_one_model_waits_for_a_worker_that_has_it():
     """
     Others pass it meanwhile.

@@ -4,7 +4,7 @@ from router.retry import Failure, History, Quarantine, RetryBudget, Step, next_s
 
 
 def step(failure: Failure, history: History | None = None, *, has_budget: bool = True) -> Step:
-    return next_step(failure, history or History(), has_budget=has_budget, retry_limit=2)
+    return next_step(failure, history or History(), has_budget=lambda: has_budget, retry_limit=2)
 
 
 @pytest.mark.parametrize("failure", [Failure.CONNECT, Failure.LOST, Failure.GARBAGE, Failure.GATEWAY, Failure.ERROR])
@@ -70,6 +70,33 @@ def test_the_budget_is_a_share_of_requests_in_flight_with_a_floor():
 
     assert budget.has_room(in_flight=0)
     assert (budget.retrying, budget.denied) == (0, 1)
+
+
+def test_what_one_accident_fails_may_all_be_tried_again():
+    """
+    A worker of sixteen slots that dies is one accident.
+    """
+    budget = RetryBudget(0.2, 3)
+    with budget.retry(), budget.retry(), budget.retry():
+        assert budget.has_room(in_flight=10, at_once=4)
+        assert not budget.has_room(in_flight=10, at_once=3)
+
+
+def test_the_budget_is_not_asked_where_it_decides_nothing():
+    """
+    What is not tried again for another reason was not refused for the budget.
+    """
+
+    def never() -> bool:
+        raise AssertionError
+
+    for failure, history in (
+        (Failure.BUSY, History()),
+        (Failure.CUT, History()),
+        (Failure.LOST, History(deaths=1)),
+        (Failure.CONNECT, History(retries=2)),
+    ):
+        next_step(failure, history, has_budget=never, retry_limit=2)
 
 
 def test_quarantine_ends_by_itself():
