@@ -27,8 +27,8 @@ class CellBroken(Exception):
     """The child died, hung, or said something that no child of ours says; it must be replaced."""
 
 
-class NotBegun(CellBroken):
-    """It was gone before it had the file."""
+class CellGone(CellBroken):
+    """It ended before it was done: by this file, or by somebody's hand."""
 
 
 class Cell:
@@ -49,10 +49,9 @@ class Cell:
         self.files += 1
         try:
             socket.send_fds(self._line, [JOB.pack(limits.min_s, limits.max_s)], [descriptor])
-        except OSError as error:
-            raise NotBegun from error
-        try:
             return self._noted(limits)
+        except ConnectionError as error:
+            raise CellGone from error
         except (OSError, ValueError) as error:  # TimeoutError is an OSError, a JSON error a ValueError
             raise CellBroken from error
 

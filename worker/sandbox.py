@@ -19,7 +19,7 @@ from typing import IO
 from fleet.errors import BadAudio
 from worker import wav
 from worker.audio import DAMAGED
-from worker.cell import Cell, CellBroken, NotBegun
+from worker.cell import Cell, CellBroken, CellGone
 from worker.clip import AudioLimits, Clip
 from worker.forkserver import ForkServer
 from worker.inmate import STALL_S
@@ -69,21 +69,28 @@ class Sandbox:
                 raise BadAudio(DAMAGED, code="audio_corrupt") from error
 
     def _decode(self, descriptor: int, limits: AudioLimits) -> Clip:
-        while True:
-            with self._cell() as cell:
-                try:
-                    return cell.decode(descriptor, limits)
-                except NotBegun:
-                    if cell.files == 1:
-                        raise  # a child just made: this is no accident of an idle one
+        """A child that has served before may die of anything; what a new one dies of is the file."""
+        try:
+            with self._cell(self._idle_or_new()) as cell:
+                return cell.decode(descriptor, limits)
+        except CellGone:
+            if cell.files == 1:
+                raise
+        with self._cell(self._new()) as cell:
+            return cell.decode(descriptor, limits)
+
+    def _idle_or_new(self) -> Cell:
+        try:
+            return self._idle.pop()
+        except IndexError:  # asked first, another thread might take the last one in between
+            return self._new()
+
+    def _new(self) -> Cell:
+        return Cell(*self._server.fork(), stall_s=self._stall_s)
 
     @contextmanager
-    def _cell(self) -> Iterator[Cell]:
+    def _cell(self, cell: Cell) -> Iterator[Cell]:
         """A child for one file; back among the idle unless it broke or is worn out."""
-        try:
-            cell = self._idle.pop()
-        except IndexError:  # asked first, another thread might take the last one in between
-            cell = Cell(*self._server.fork(), stall_s=self._stall_s)
         is_good = False
         try:
             yield cell

@@ -223,9 +223,9 @@ def test_a34_a_child_that_dies_costs_its_file_only(number: signal.Signals):
         (cell,) = sandbox._idle
         os.kill(cell.pid, signal.SIGSTOP)  # so that it has the file and not read it when it dies
         os.kill(cell.pid, number)
-        assert result(sandbox, GOOD) in (CORRUPT, 2.0)
+        assert result(sandbox, GOOD) == 2.0  # it may have been an operator's hand; a new child says what the file is
         assert [other.pid for other in sandbox._idle] != [cell.pid]
-        assert len(deaths) == sandbox.deaths <= 1
+        assert len(deaths) == sandbox.deaths == 0
     finally:
         sandbox.close()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fleet.errors import BadAudio
-from worker.cell import Cell, CellBroken, NotBegun
+from worker.cell import Cell, CellBroken, CellGone
 from worker.clip import AudioLimits
 from worker.inmate import DONE, FIGURES, HEAD, REFUSED, SAMPLES
 
@@ -123,9 +123,11 @@ def test_silence_on_the_line_ends(line: tuple[Cell, socket.socket]):
         thread.join()
 
 
-def test_a_child_that_is_gone_had_no_file(line: tuple[Cell, socket.socket]):
-    """So the file may be given to another."""
+def test_a_child_that_is_gone_is_told_from_one_that_hangs_or_lies(line: tuple[Cell, socket.socket]):
+    """The file may be given to another, whether the child had it or not."""
     cell, child = line
+    child.sendall(HEAD.pack(SAMPLES, 16_000))
     child.close()
-    with pytest.raises(NotBegun):
-        decode(cell)
+    for _ in range(2):
+        with pytest.raises(CellGone):
+            decode(cell)

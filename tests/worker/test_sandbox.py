@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from fleet.errors import BadAudio
 from tests.worker import clips as make
 from worker import audio, sandbox
 from worker.clip import AudioLimits
@@ -90,6 +91,23 @@ def test_an_idle_child_that_died_costs_nothing(box: Sandbox):
         time.sleep(0.01)
     assert box.decode(io.BytesIO(FLAC), LIMITS).duration_s > 8
     assert box.deaths == 0
+    assert [cell.files for cell in box._idle] == [1]  # the dead one is not kept
+    assert not child.is_running()
+
+
+def test_a_child_that_is_killed_with_a_file_costs_nothing_either(box: Sandbox):
+    """Whoever killed it, the file is not damaged: it gets a new child, and only a file that kills that one too is."""
+    box.decode(io.BytesIO(FLAC), LIMITS)
+    (child,) = children(box)
+    child.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(box.decode, io.BytesIO(FLAC), LIMITS)
+        while box._idle:  # until it has the file
+            time.sleep(0.01)
+        time.sleep(0.1)
+        child.kill()
+        assert asked.result(30).duration_s > 8
+    assert box.deaths == 0
 
 
 def test_a_server_that_died_is_started_again(box: Sandbox):
@@ -149,3 +167,23 @@ def test_a_child_knows_nothing_and_can_do_little(box: Sandbox, monkeypatch: pyte
     assert child.rlimit(psutil.RLIMIT_NOFILE)[1] <= 16
     assert child.rlimit(psutil.RLIMIT_AS)[1] <= 1 << 30
     assert child.num_fds() <= 8
+
+
+def test_a_file_that_ends_a_new_child_too_is_damaged(box: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    """Two children at the most, and one death to count."""
+    box.decode(io.BytesIO(FLAC), LIMITS)
+    decode, tried = sandbox.Cell.decode, []
+
+    def deadly(cell: sandbox.Cell, descriptor: int, limits: AudioLimits) -> object:
+        tried.append(cell.pid)
+        child = psutil.Process(cell.pid)
+        child.kill()
+        while child.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        return decode(cell, descriptor, limits)
+
+    monkeypatch.setattr(sandbox.Cell, "decode", deadly)
+    with pytest.raises(BadAudio) as refused:
+        box.decode(io.BytesIO(FLAC), LIMITS)
+    assert (refused.value.code, box.deaths, len(set(tried))) == ("audio_corrupt", 1, 2)
+    assert children(box) == []
