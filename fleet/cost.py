@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from operator import mul
 
 SAMPLES = 50  # what came before the last fifty clips no longer tells about the next
 ENOUGH = 5  # fewer than this say too little about a line
@@ -60,12 +61,11 @@ def fit(seen: Collection[tuple[float, float]], prior: Cost) -> Cost:
     far as the clips allow it. (To call it all proportional would say that an hour takes a day, after clips of 0.1 s.)
     """
     n = len(seen)
-    mean_x = sum(x for x, _ in seen) / n
-    mean_y = sum(y for _, y in seen) / n
-    var = sum((x - mean_x) ** 2 for x, _ in seen) / n
-    slope = (
-        prior.rtf if var < 0.01 * mean_x**2 or var == 0 else sum((x - mean_x) * (y - mean_y) for x, y in seen) / n / var
-    )
+    xs, ys = zip(*seen, strict=True)
+    mean_x, mean_y = sum(xs) / n, sum(ys) / n
+    var = sum(map(mul, xs, xs)) / n - mean_x**2
+    is_one_length = var <= 0.01 * mean_x**2
+    slope = prior.rtf if is_one_length else (sum(map(mul, xs, ys)) / n - mean_x * mean_y) / var
     most = mean_y / mean_x if mean_x > 0 else slope
     rtf = max(RTF_LEAST, min(slope, most))
     return Cost(max(0.0, mean_y - rtf * mean_x), rtf)

@@ -35,6 +35,7 @@ def set_up(level: str, form: str, *, secrets: Sequence[str | None] = ()) -> None
     handler = LineWriter(sys.stderr.fileno())
     handler.setFormatter(Discreet(TextFormatter() if is_text else JsonFormatter(), secrets))
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # asked of the system for every line
+    logging._srcfile = None  # documented: no walk up the stack for a file name nobody prints
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it logs durations of every clip at INFO
 

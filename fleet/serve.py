@@ -7,6 +7,7 @@ Start and stop read as lists. A first SIGTERM or SIGINT drains, a second stops a
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -90,6 +91,7 @@ async def _serve(
         read_bufsize=1 << 18,  # uploads are read in fewer, larger pieces
     )
     await runner.setup()
+    gc.freeze()  # what is loaded stays: to look through it for garbage again holds the loop for 25 ms
     try:
         async with listening(runner, host, port, limits=limits, backlog=backlog):
             await _until_drained(service, stopping)

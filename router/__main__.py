@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from fleet.start import start
 from router.app import RouterService
+from router.memory import keep_small_blocks
 from router.settings import RouterSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a router; returns the exit code."""
+    keep_small_blocks()
     return start(RouterSettings, argv, RouterService, name="router")
 
 

@@ -255,7 +255,9 @@ class RouterService:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)  # a worker keeps its side open longer
         token = self._settings.worker_token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = aiohttp.ClientSession(connector=connector, auto_decompress=False, headers=headers)
+        client = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+        )
         async with client as self._session.client:
             yield
 

@@ -47,8 +47,10 @@ def caller_of(request: web.Request, *, now: float, default_deadline_s: float) ->
 def deadline_s(request: web.Request, default_s: float) -> float:
     """How long the caller will wait, by its own word, else the default."""
     for name in DEADLINE_HEADERS:
+        if name not in request.headers:
+            continue
         try:
-            stated_s = float(request.headers.get(name, ""))
+            stated_s = float(request.headers[name])
         except ValueError:
             continue
         if math.isfinite(stated_s) and stated_s > 0:

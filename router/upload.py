@@ -72,12 +72,13 @@ async def receive(
 
     `is_hashed` makes the digest meanwhile, for who will need it: a millisecond for each megabyte.
     """
-    kind, head = body.kind, bytearray()
+    kind, head = body.kind, b""
     state = hashlib.blake2b(digest_size=DIGEST_BYTES) if is_hashed else None
 
     def on_file(chunk: bytes) -> None:
+        nonlocal head
         if len(head) < HEAD_BYTES:
-            head.extend(chunk[: HEAD_BYTES - len(head)])
+            head += chunk[: HEAD_BYTES - len(head)]
         if state is not None:
             state.update(chunk)
 
@@ -93,9 +94,7 @@ async def receive(
         raise BadRequest(f"Send the audio as a part named '{name}'.", code="missing_file", param=name)
     if form.file.size_bytes == 0:
         raise BadAudio("The file is empty.", code="audio_empty")
-    return Upload(
-        body.content_type, kind, form, form.file, bytes(head), spool, hash=state.hexdigest() if state else None
-    )
+    return Upload(body.content_type, kind, form, form.file, head, spool, hash=state.hexdigest() if state else None)
 
 
 def check_head(body: Body, *, body_bytes_max: int) -> None:

@@ -115,7 +115,8 @@ class Worker:
     @property
     def is_ready(self) -> bool:
         """Whether it says that it takes work, and answers."""
-        return self.state == WorkerState.READY
+        says_ready = self.report is not None and self.report.state is WorkerState.READY
+        return says_ready and self.health is Health.UP and not self.is_drained
 
     def serves(self, model: str | None) -> bool:
         """Whether it has the model; None is whatever it has."""

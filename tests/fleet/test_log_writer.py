@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from fleet.log import JsonFormatter
-from fleet.log_writer import LineWriter
+from fleet.log_writer import WRITE_BYTES, LineWriter
 
 
 @pytest.fixture
@@ -50,6 +51,24 @@ def test_lines_come_out_whole_and_in_order(pipe):
     lines = os.read(pipe[0], 100_000).decode().splitlines()
     for name in "abc":
         assert [line for line in lines if line[0] == name] == [f"{name} {number}" for number in range(50)]
+
+
+def test_lines_that_come_together_are_written_together():
+    """In whole lines, and in pieces that a pipe does not mix with what other processes write into it."""
+    reader, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # keeps each write apart
+    with reader, end:
+        writer = LineWriter(end.fileno())
+        for number in range(100):
+            writer.handle(record(f"{number:0100}"))
+        writer.flush()
+        reader.setblocking(False)
+        pieces = []
+        with suppress(BlockingIOError):
+            while True:
+                pieces.append(reader.recv(100_000))
+        assert b"".join(pieces).count(b"\n") == 100
+        assert all(piece.endswith(b"\n") and len(piece) <= WRITE_BYTES for piece in pieces)
+        assert len(pieces) < 30
 
 
 def test_nobody_waits_for_a_reader_who_does_not_read(pipe):
