@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -50,8 +51,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     """By the nearest rank; raises ValueError for no values."""
     if not values:
         raise ValueError("nothing was measured")
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(len(ranked) * share))]
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def spread(values: Sequence[float]) -> str:

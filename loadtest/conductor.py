@@ -84,7 +84,12 @@ class Conductor:
         if phase is None or not phase.clients:
             gevent.sleep(0.05)
             return
-        outcome = self._made(self._planned(phase, self._now_s()))
+        call = self._planned(phase, self._now_s())
+        try:
+            outcome = self._made(call)
+        except gevent.GreenletExit:  # Locust stops its users, and this one still waits for its answer
+            self._write(_unanswered(call, self._now_s(), "unanswered"), call.clip)
+            raise
         if phase is self.phase and outcome.ending is Ending.OK and outcome.ended_s - self._began_s >= RAMP_S:
             self._answered += 1
         if outcome.ending is not Ending.OK:

@@ -111,7 +111,11 @@ def is_right(outcome: Outcome, wrong_above: float = WRONG_ABOVE) -> bool:
 def figures(
     span: PhaseSpan, outcomes: Sequence[Outcome], *, kind: str = "all", wrong_above: float = WRONG_ABOVE
 ) -> Figures:
-    """The figures of a phase: of calls that ended in its window (closed loop), or that were due in it (open)."""
+    """
+    The figures of a phase: of calls that ended in its window (closed loop), or that were due in it (open).
+
+    A closed loop's call that failed after the window is one of its errors all the same: a server that hangs fails late.
+    """
     calls = [each for each in outcomes if _belongs(each, span) and kind in ("all", each.kind)]
     answered = [each for each in calls if each.ending is Ending.OK]
     right = [each for each in answered if is_right(each, wrong_above)]
@@ -216,7 +220,8 @@ def recent_figures(tally: "Tally") -> dict[str, Any]:
 def _belongs(outcome: Outcome, span: PhaseSpan) -> bool:
     if outcome.phase != span.phase:
         return False
-    return not span.clients or span.begin_s <= outcome.ended_s <= span.end_s
+    is_late_error = outcome.ending is Ending.ERROR and outcome.ended_s > span.end_s
+    return not span.clients or span.begin_s <= outcome.ended_s <= span.end_s or is_late_error
 
 
 def _slice(at_s: int, length_s: int, ended: Sequence[Outcome], wrong_above: float) -> Slice:

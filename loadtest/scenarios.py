@@ -39,7 +39,7 @@ class Scale:
 
 
 def warm_up(scale: Scale) -> Phase:
-    """One client; connections, caches and what the router learns of the workers are not measured."""
+    """Two clients; connections, caches and what the router learns of the workers are not measured."""
     return Phase(name="warm-up", length_s=min(WARM_S, scale.step_s), clients=2, is_measured=False)
 
 

@@ -30,6 +30,8 @@ def test_percentiles_are_values_that_occurred():
     """By the nearest rank; of nothing there is none."""
     assert percentile([3, 1, 2], 0.5) == 2
     assert percentile([1, 2, 3], 0.99) == 3
+    assert percentile([1, 2], 0.5) == 1
+    assert [percentile(range(1, 101), share) for share in (0.25, 0.95, 0.99, 1)] == [25, 95, 99, 100]
     with pytest.raises(ValueError, match="nothing"):
         percentile([], 0.5)
 

@@ -13,7 +13,7 @@ from loadtest.clips import Clip
 from loadtest.conductor import Conductor
 from loadtest.outcome import Ending, Heading, Outcome
 from loadtest.recorder import Checker, Recorder, Texts
-from loadtest.scenarios import Phase, at
+from loadtest.scenarios import Phase, Scale, at, warm_up
 
 CLIPS = [Clip(f"{number}.wav", "short", 4.0, "one", b"") for number in range(5)]
 PLAN = [at(1.0, 0.2), at(2.0, 0.2)]
@@ -48,11 +48,12 @@ def deal(rng: Random) -> Iterator[Clip]:
         yield rng.choice(CLIPS)
 
 
-def played(phases: list[Phase], takes_s: float, *, seed: int = 1, drain_s: float = 10) -> list[Outcome]:
-    """All calls of a run, in the order in which they were due, counted from when their phase began."""
-    outcomes: list[Outcome] = []
+def conducted(
+    phases: list[Phase], takes_s: float, outcomes: list[Outcome], *, seed: int = 1, drain_s: float = 10
+) -> Conductor:
+    """A conductor whose calls end up in `outcomes`."""
     heading = Heading(scenario="", url="", seed=seed, mix="", began_s=time.monotonic())
-    conductor = Conductor(
+    return Conductor(
         phases,
         client=Answers(takes_s),  # type: ignore[arg-type]
         recorder=Recorder(None, heading, Checker(Texts.OFF)),
@@ -63,6 +64,12 @@ def played(phases: list[Phase], takes_s: float, *, seed: int = 1, drain_s: float
         seed=seed,
         on_outcome=outcomes.append,
     )
+
+
+def played(phases: list[Phase], takes_s: float, *, seed: int = 1, drain_s: float = 10) -> list[Outcome]:
+    """All calls of a run, in the order in which they were due, counted from when their phase began."""
+    outcomes: list[Outcome] = []
+    conductor = conducted(phases, takes_s, outcomes, seed=seed, drain_s=drain_s)
     while conductor.tick() is not None:
         conductor.play_open()
     conductor.finish()
@@ -104,6 +111,18 @@ def test_what_is_never_answered_is_written_down() -> None:
     calls = played([at(1.0, 0.3)], 600, drain_s=0.1)
 
     assert {call.why for call in calls} == {"unanswered"}
+
+
+def test_a_client_that_is_stopped_while_it_waits_leaves_an_error() -> None:
+    """
+    In a closed loop too, a server that never answers is not left out.
+    """
+    calls: list[Outcome] = []
+    caller = gevent.spawn(conducted([warm_up(Scale(step_s=1, soak_s=1, clients=1))], 600, calls).call_once)
+    gevent.sleep(0.05)
+    caller.kill()
+
+    assert [(call.phase, call.ending, call.why) for call in calls] == [("warm-up", Ending.ERROR, "unanswered")]
 
 
 def _last_answer(calls: list[Outcome], phase: Phase) -> float:

@@ -50,6 +50,16 @@ def test_a_stall_of_two_seconds_shows_in_p99(outcome: Callable[..., Outcome]) ->
     assert found.latency_s.p99 is not None and found.latency_s.p99 > 1.7
 
 
+def test_a_call_that_hangs_past_a_closed_phase_is_an_error_of_it(outcome: Callable[..., Outcome]) -> None:
+    """
+    It fails when its patience ends, which is after the window; answers after it are nobody's, as before.
+    """
+    calls = [outcome(5), outcome(9.95), outcome(9, 120, ending=Ending.ERROR, why="timeout")]
+    found = figures(CLOSED, calls)
+
+    assert (found.calls, found.error_share, found.whys) == (2, 0.5, {"timeout": 1})
+
+
 def test_goodput_stands_apart_from_what_was_shed(outcome: Callable[..., Outcome]) -> None:
     """
     Thirty calls/s, ten answered, twenty refused in 5 ms: the quick refusals make neither latency nor rate look good.
