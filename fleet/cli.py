@@ -21,11 +21,12 @@ EXIT_USAGE, EXIT_STARTUP, EXIT_INTERRUPTED = 2, 3, 130
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Where a command lives, what it is for, and the extra that brings what it imports."""
+    """Where a command lives, what it is for, the extra that brings what it imports, and what it imports late."""
 
     module: str
     text: str
     extra: str = ""
+    later: tuple[str, ...] = ()
 
 
 COMMANDS = {
@@ -37,8 +38,12 @@ COMMANDS = {
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
     "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),
     "size": Command("fleet.size", "how many workers a number of callers needs"),
-    "loadtest": Command("loadtest.__main__", "put a running fleet under load and report", "loadtest"),
-    "bench": Command("bench.__main__", "measure a fleet on this machine against bare engine loops", "test"),
+    "loadtest": Command(
+        "loadtest.__main__", "put a running fleet under load and report", "loadtest", ("locust", "matplotlib")
+    ),
+    "bench": Command(
+        "bench.__main__", "measure a fleet on this machine against bare engine loops", "test", ("matplotlib",)
+    ),
 }
 
 
@@ -95,9 +100,10 @@ def _start(name: str, command: Command, argv: Sequence[str]) -> int:
     try:
         module = importlib.import_module(command.module)
     except ModuleNotFoundError as error:
-        hint = f": pip install 'whisper-fleet[{command.extra}]'" if command.extra else ""
-        print(f"error: whisper-fleet {name} needs {error.name}, which is not installed{hint}", file=sys.stderr)
-        return EXIT_STARTUP
+        return _not_installed(name, command, error.name)
+    missing = next((one for one in command.later if importlib.util.find_spec(one) is None), None)
+    if missing is not None and not {"-h", "--help"} & set(argv):  # not after ten minutes of measuring
+        return _not_installed(name, command, missing)
     try:
         return int(module.main(argv))
     except KeyboardInterrupt:
@@ -105,6 +111,12 @@ def _start(name: str, command: Command, argv: Sequence[str]) -> int:
     except BrokenPipeError:  # who reads us has seen enough, as in `| head`; leave the last flush nothing to trip over
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_INTERRUPTED
+
+
+def _not_installed(name: str, command: Command, package: str | None) -> int:
+    hint = f": pip install 'whisper-fleet[{command.extra}]'" if command.extra else ""
+    print(f"error: whisper-fleet {name} needs {package}, which is not installed{hint}", file=sys.stderr)
+    return EXIT_STARTUP
 
 
 if __name__ == "__main__":

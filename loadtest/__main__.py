@@ -34,7 +34,7 @@ CI = "ci"  # a minute: scaling of the balancer with an engine that sleeps, then 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a scenario; 0 when it ran (and, with --strict, met what was asked), 1 when not, 3 when it cannot start."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    scenario = arguments.pop(0) if arguments and not arguments[0].startswith("-") else "scaling"
+    scenario = _taken(arguments)
     if scenario not in (*SCENARIOS, CI):
         return _fail(f"{scenario!r} is not a scenario; there are: {', '.join((*SCENARIOS, CI))}", EXIT_USAGE)
     code = EXIT_OK
@@ -45,6 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except* (settings.SettingError, StartupError, ServiceFailed, GeneratorFailed, NoClips) as group:
         code = _fail(str(_first(group)), EXIT_STARTUP)
     return code
+
+
+def _taken(arguments: list[str]) -> str:
+    """The scenario, taken off: it stands first, or last where it cannot be an option's value."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments.pop(0)
+    if len(arguments) > 1 and arguments[-1] in (*SCENARIOS, CI) and not arguments[-2].startswith("-"):
+        return arguments.pop()
+    return "scaling"
 
 
 def _check(wanted: LoadtestSettings) -> None:

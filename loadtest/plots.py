@@ -54,7 +54,14 @@ def scaling(report: Report, size: tuple[float, float]) -> Figure:
         points = [point for point in report.scaling if point.balancer == balancer]
         workers = [point.workers for point in points]
         each = points[0].requests_per_s / points[0].workers
-        axes.plot(workers, [each * count for count in workers], ls="--", color=colour, alpha=0.6, label="ideal")
+        axes.plot(
+            workers,
+            [each * count for count in workers],
+            ls="--",
+            color=colour,
+            alpha=0.6,
+            label=f"ideal, {balancer}" if balancer else "ideal",
+        )
         axes.plot(workers, [p.requests_per_s for p in points], marker="o", color=colour, label=balancer or "measured")
         for point in points:
             axes.annotate(
@@ -66,9 +73,9 @@ def scaling(report: Report, size: tuple[float, float]) -> Figure:
                 fontsize=8,
             )
     axes.set_xticks(sorted({point.workers for point in report.scaling}))
-    axes.set(xlabel="workers", ylabel="right answers per second", ylim=(0, None))
+    axes.set(xlabel="workers (numbers: share of ideal)", ylabel="right answers per second", ylim=(0, None))
     axes.margins(x=0.12)
-    axes.legend(loc="upper left")
+    _legend(figure)
     return figure
 
 
@@ -84,8 +91,8 @@ def latency(runs: Sequence[RunReport], size: tuple[float, float]) -> Figure:
         if run.knee:
             axes.plot([run.knee.rate_per_s], [1000 * run.knee.p95_s], "*", ms=15, color=colour, markeredgecolor=BLACK)
     axes.plot([], [], "*", ms=11, color="white", markeredgecolor=BLACK, label="knee")
-    axes.set(xlabel="calls due per second (planned)", ylabel="ms from when due", ylim=(0, None))
-    axes.legend(fontsize=7)
+    axes.set(xlabel="calls due per second (planned)", ylabel="from due to answered, ms", ylim=(0, None))
+    _legend(figure)
     return figure
 
 
@@ -100,9 +107,9 @@ def waits(runs: Sequence[RunReport], size: tuple[float, float]) -> Figure:
         bars = axes.bar(at, values, width * 0.92, color=colour, label=run.balancer or run.title)
         axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=2)
     axes.set_xticks([position + 0.4 - width / 2 for position in range(len(KINDS))], KINDS)
-    axes.set(ylabel="P95, ms from when due")
+    axes.set(xlabel="clips by length", ylabel="P95 from due to answered, ms")
     axes.margins(y=0.15)
-    axes.legend()
+    _legend(figure)
     return figure
 
 
@@ -126,16 +133,21 @@ def over_time(run: RunReport, size: tuple[float, float]) -> Figure:
     for mark in run.faults:
         axes.axvline(mark.at_s, color=RED, lw=1.5)
         axes.text(mark.at_s, top * 0.6, f" {mark.text}", fontsize=8, color=RED, rotation=90, va="center", **INSIDE)
-    axes.set(xlabel="seconds", ylabel="answers per second", ylim=(0, top), xlim=(0, (at or [0])[-1] + length_s))
+    axes.set(
+        xlabel="seconds since the start",
+        ylabel="answers per second",
+        ylim=(0, top),
+        xlim=(0, (at or [0])[-1] + length_s),
+    )
     other = axes.twinx()
     other.plot(
         [part.at_s + length_s / 2 for part in run.slices],
         [1000 * part.latency_p95_s if part.latency_p95_s else float("nan") for part in run.slices],
         color=BLACK,
         lw=1,
-        label="P95 ms",
+        label="P95",
     )
-    other.set(ylabel="P95, ms", ylim=(0, None))
+    other.set(ylabel="P95 from due to answered, ms", ylim=(0, None))
     other.spines[["top"]].set_visible(False)
     other.tick_params(labelsize=8)
     handles = [*axes.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
@@ -151,6 +163,13 @@ def _figure(size: tuple[float, float]) -> tuple[Figure, Any]:
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
     return figure, axes
+
+
+def _legend(figure: Figure) -> None:
+    """Above the plot: inside it would sooner or later lie on a line."""
+    figure.legend(
+        loc="outside upper right", ncols=4 if figure.get_figwidth() == WIDE[0] else 2, fontsize=8, frameon=False
+    )
 
 
 def _ladder(run: RunReport) -> list[Any]:

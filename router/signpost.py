@@ -20,17 +20,13 @@ def page(origin: str, *, meant: str | None = None, methods: Collection[str] = ()
     of GET.
     """
     if methods:
-        said = joined("This address is for programs: it takes ", ", ".join(methods), ", and browsers send GET.")
+        said = joined(f"This address is for programs: it takes {', '.join(methods)}, and browsers send GET. ")
+        said = joined(said, element("a", "The API's page", href="/docs"), " has an example.")
     else:
         said = joined("There is nothing at this address.")
     way = element("p", "Did you mean ", element("a", meant, href=meant), "?") if meant else None
     rows = [
-        element(
-            "tr",
-            element("td", element("a", name, href=path)),
-            element("td", element("code", path)),
-            element("td", about),
-        )
+        element("tr", element("td", element("a", name, href=path), element("small", path)), element("td", about))
         for path, name, about in PLACES
     ]
     client = element("p", "OpenAI's clients take ", element("code", f"{origin}/v1"), " as their base URL.")
@@ -44,6 +40,6 @@ def page(origin: str, *, meant: str | None = None, methods: Collection[str] = ()
         element("link", rel="stylesheet", href="/static/style.css"),
     )
     header = element(
-        "header", element("h1", "whisper-fleet"), element("p", "Nothing to see here" if methods else "Not found")
+        "header", element("h1", "whisper-fleet"), element("p", "Not for browsers" if methods else "Not found")
     )
     return f"<!doctype html>\n{element('html', head, element('body', header, main, class_='docs'), lang='en')}\n"

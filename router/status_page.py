@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from fleet.figure import figure
 from router.markup import Markup, element, joined
 from router.status import TITLE
 from router.trend import MOMENTS, Trend
@@ -127,7 +128,7 @@ def _tiles(document: dict[str, Any]) -> Markup:
         ("Busy", f"{fleet['busy']}/{fleet['slots']}", "slots", False),
         ("Backlog", span(fleet["backlog_s"]), f"{queue['len']} of {queue['max']} waiting", False),
         ("Expected wait", span(fleet["expected_wait_s"]), "if you came now", fleet["expected_wait_s"] > 10),
-        ("Speed", f"{fleet['rate_audio_x']:.3g} x", "real time, last minute", False),
+        ("Speed", f"{figure(fleet['rate_audio_x'])} x", "real time, last minute", False),
         ("Refused", f"{totals['refused']}", f"{rates['reject_pct']:g} % in the last minute", rates["reject_pct"] > 0),
         ("Failed", f"{totals['failed']}", f"{rates['err_pct']:g} % in the last minute", rates["err_pct"] > 0),
         ("Retried", f"{totals['retries']}", "failed tries, run again elsewhere", False),
@@ -162,7 +163,7 @@ def _curves(trend: Trend) -> Markup:
 
 def _curve(name: str, values: Sequence[float], unit: str) -> Markup:
     top = max(values, default=0)
-    text = f"{name}, 5 min: at most {top:.3g} {unit}".rstrip()
+    text = f"{name}, 5 min: at most {f'{figure(top)} {unit}' if unit else f'{top:g}'}"
     drawn = element("polyline", points=points(values), vector_effect="non-scaling-stroke")
     svg = element(
         "svg",
@@ -205,7 +206,7 @@ def _worker(worker: dict[str, Any], has_admin: bool) -> Markup:
         (element("span", f"{shape} {state}", class_=f"state {tone}"), why),
         (span(worker["since_s"]),),
         (_in_flight(worker),),
-        (f"{worker['rtf']:.2g}",),
+        (figure(worker["rtf"]),),
         _latency(latency),
         (f"{worker['ok']} ok", element("small", _others(worker))),
         (

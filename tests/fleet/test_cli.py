@@ -36,6 +36,19 @@ def test_missing_requirement_is_one_sentence(monkeypatch, tmp_path, capsys):
     assert "pip install 'whisper-fleet[worker]'" in said
 
 
+def test_what_is_needed_only_later_is_asked_for_first(monkeypatch, tmp_path, capsys):
+    """A report that cannot be drawn is found out before it is measured; help needs nothing."""
+    (tmp_path / "slow.py").write_text("def main(argv): return 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.COMMANDS, "slow", cli.Command("slow", "", "loadtest", ("json", "not_installed_anywhere")))
+
+    assert cli.main(["slow", "--help"]) == 0
+    assert cli.main(["slow"]) == 3
+    said = capsys.readouterr().err
+    assert "needs not_installed_anywhere" in said
+    assert "pip install 'whisper-fleet[loadtest]'" in said
+
+
 def test_no_command_is_a_usage_error(capsys):
     """With the help, and exit code 2."""
     assert cli.main([]) == 2

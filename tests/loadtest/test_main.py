@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from loadtest import nginx
-from loadtest.__main__ import EXIT_USAGE, main
+from loadtest.__main__ import EXIT_USAGE, _taken, main
 from tests.programs import needs_nginx
 
 SHORT = ("--workers", "2", "--model", "fake:0.05", "--step-s", "2", "--soak-s", "3", "--mix", "short", "--strict")
@@ -24,6 +24,23 @@ def _start(out: Path, *options: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "loadtest", "soak", *SHORT, "--out", str(out), *options]
     environ = {**os.environ, "LOG_LEVEL": "error"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "scenario", "left"),
+    [
+        (["single", "--url", "u"], "single", ["--url", "u"]),
+        (["--url", "u", "single"], "single", ["--url", "u"]),
+        (["--mix", "mixed"], "scaling", ["--mix", "mixed"]),
+        (["--strict", "mixed"], "scaling", ["--strict", "mixed"]),
+        ([], "scaling", []),
+        (["nonsense"], "nonsense", []),
+    ],
+)
+def test_the_scenario_stands_first_or_last(arguments: list[str], scenario: str, left: list[str]) -> None:
+    """Where it could be an option's value, it is taken for that."""
+    assert _taken(arguments) == scenario
+    assert arguments == left
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,22 @@ def test_only_what_was_measured_is_drawn(leg: Callable[..., Leg], made: Callable
     assert set(plots_of(made(leg(1, 10), leg(2, 19)))) == {"scaling", "latency", "time-1", "time-2"}
 
 
+def test_every_axis_has_a_name_and_no_legend_lies_on_a_line(
+    leg: Callable[..., Leg], made: Callable[..., Report]
+) -> None:
+    """
+    Times with their unit; legends stand outside.
+    """
+    for name, (_, plot) in plots_of(made(leg(1, 10), leg(2, 19))).items():
+        figure = plot(WIDE)
+        for axes in figure.axes:
+            assert axes.get_ylabel(), name
+            assert axes.get_xlabel() or axes is not figure.axes[0], name
+            assert "answered" not in axes.get_ylabel() or axes.get_ylabel().endswith(", ms")
+            assert axes.get_legend() is None
+        assert figure.legends
+
+
 def test_a_report_without_runs_has_no_plots(made: Callable[..., Report]) -> None:
     """
     Rather than empty axes.
