@@ -21,6 +21,7 @@ from aiohttp import web
 
 from fleet.connection import Connection, ConnectionLimits, Connections
 from fleet.junk import Junk
+from fleet.parser import parser_of
 
 EXIT_OK, EXIT_CRASH, EXIT_STARTUP, EXIT_ENGINE = 0, 1, 3, 70
 
@@ -104,9 +105,9 @@ async def listening(
     runner: web.AppRunner, host: str, port: int, *, limits: ConnectionLimits, backlog: int = 1024
 ) -> AsyncIterator[int]:
     """Accept connections for as long as the block runs, within limits; gives the port. Raises StartupError."""
-    connections, make_parser = Connections(limits), runner.server
-    if make_parser is None:
+    if runner.server is None:
         raise RuntimeError("set the runner up first")
+    connections, make_parser = Connections(limits), parser_of(runner.server)
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=backlog)

@@ -55,17 +55,24 @@ async def test_scenario_08_kill_9_is_seen_by_nobody():
 
 async def test_scenario_09_sigterm_during_a_long_job():
     """
-    The job is finished, nothing new arrives after 1.2 s, the process exits with 0.
+    The job is finished, after 1.2 s the worker is given nothing new though its slots are free, and it exits with 0.
     """
-    workers = [worker("fake:3"), worker("fake:0.05")]
-    async with up(*workers, balancer := router(workers[:1])) as client, asyncio.TaskGroup() as group:
-        long = group.create_task(ask(client, balancer.url))
-        await busy_slots(client, balancer.url, 1)
+    workers = [worker("fake:5", "--max-concurrent-transcriptions", "4"), worker("fake:0.05")]
+
+    def leaving(status):
+        return next(one for one in status["workers"] if one["url"] == workers[0].url)
+
+    async with up(*workers, balancer := router(workers)) as client, asyncio.TaskGroup() as group:
+        both = [group.create_task(ask(client, balancer.url)) for _ in range(2)]
+        await shows(client, balancer.url, lambda status: leaving(status)["inflight"] == 1)
         workers[0].send(signal.SIGTERM)
         await asyncio.sleep(1.2)
-        (state,) = (await status_of(client, balancer.url))["workers"]
-        assert state["state"] == "draining"
-        assert (await long)[0] == 200
+        given = [await ask(client, balancer.url) for _ in range(8)]
+        found = leaving(await status_of(client, balancer.url))
+        assert (found["state"], found["inflight"]) == ("draining", 1)
+        assert {status for status, _ in given} == {200}
+        assert found["id"] not in {headers[wire.WORKER] for _, headers in given}
+        assert [(await one)[0] for one in both] == [200, 200]
         assert await workers[0].exit_code() == 0
 
 
