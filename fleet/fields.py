@@ -28,7 +28,7 @@ LISTS = frozenset(
 SCALARS = frozenset([
     "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy", "task", "hotwords",
     "vad_filter", "beam_size", "max_speech_duration_s", "min_silence_duration_ms", "condition_on_previous_text",
-    "transcription_tier", "user", "progress",
+    "transcription_tier", "user", "progress", "encode",
 ])
 # fmt: on
 BOUNDS = {  # least and most, both allowed
@@ -82,6 +82,7 @@ class TranscriptionRequest:
     wants_logprobs: bool = False
     stream: bool = False
     wants_progress: bool = False  # events that tell how far it is, then the whole answer in one
+    is_raw: bool = False  # the file is bare samples: 16 kHz, mono, 16 bits, no header
     vad: Vad = Vad()
     beam_size: int | None = None
     condition_on_previous_text: bool | None = None
@@ -135,6 +136,7 @@ def parse_request(
         wants_logprobs=bool(includes),
         stream=values.boolean("stream") or False,
         wants_progress=values.boolean("progress") or False,
+        is_raw=values.boolean("encode") is False,
         vad=values.vad(),
         beam_size=values.integer("beam_size"),
         condition_on_previous_text=values.boolean("condition_on_previous_text"),

@@ -16,7 +16,13 @@ from fleet.fields import boolean
 Fields = list[tuple[str, str]]
 
 ASR_OUTPUTS = ("txt", "vtt", "srt", "tsv", "json")
-ASR_NAMES = {"task": "task", "language": "language", "initial_prompt": "prompt", "vad_filter": "vad_filter"}
+ASR_NAMES = {
+    "task": "task",
+    "language": "language",
+    "initial_prompt": "prompt",
+    "vad_filter": "vad_filter",
+    "encode": "encode",  # false: Bazarr has decoded the film already and sends bare samples
+}
 
 
 def openai_fields(fields: Iterable[tuple[str, str]], _query: Mapping[str, str]) -> Fields:

@@ -197,6 +197,7 @@ class Api:
             raise self._lifecycle.refusal() or Unavailable()
         if wanted.tier is Tier.DEFERRED:
             visit.admission.tier = Tier.DEFERRED
+        visit.is_raw = wanted.is_raw
         visit.ignored = ignored(wanted, self._reporter.facts)
         return decode_options(wanted, self._settings, self._reporter.facts)
 

@@ -33,6 +33,7 @@ class Visit:
 
     admission: Admission
     deadline: float  # on time.monotonic's clock
+    is_raw: bool = False  # the file is bare samples
     error: FleetError | None = None  # what ended a stream that had begun
     progress: Progress = field(default_factory=Progress)
     began: float = field(default_factory=time.monotonic)
@@ -101,7 +102,7 @@ class Door:
         started = time.monotonic()
         visit.queue_s = started - waiting
         with visit.span.child("decode"):
-            clip = await self._transcriber.decode(source, visit.progress)
+            clip = await self._transcriber.decode(source, visit.progress, is_raw=visit.is_raw)
         visit.admission.work_s = self._reporter.work_s(clip.duration_s)
         segments = self._transcriber.segments(clip, options, visit.progress)
         with visit.span.child("engine") as span:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from fleet.wire import Segment, Transcript
+from worker import wav
 from worker.batcher import Batcher
 from worker.clip import AudioLimits, Clip, Decoder
 from worker.segments import following
@@ -74,12 +75,13 @@ class Transcriber:
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self._planning.shutdown(wait=False, cancel_futures=True)
 
-    async def decode(self, source: IO[bytes], progress: Progress) -> Clip:
-        """The upload's samples; raises BadAudio."""
+    async def decode(self, source: IO[bytes], progress: Progress, *, is_raw: bool = False) -> Clip:
+        """The upload's samples, or the samples that the upload is; raises BadAudio."""
         began = time.monotonic()
+        decoder = wav.decode_raw if is_raw else self._decoder
         loop = asyncio.get_running_loop()
         # in this request's context, so that what is logged over there has its id
-        clip = await loop.run_in_executor(self._decoding, copy_context().run, self._decoder, source, self._limits)
+        clip = await loop.run_in_executor(self._decoding, copy_context().run, decoder, source, self._limits)
         progress.decode_s = time.monotonic() - began
         progress.duration_s, progress.warnings = clip.duration_s, clip.warnings
         return clip

@@ -36,6 +36,9 @@ class WavHeader:
     data_bytes: int | None
 
 
+BARE = WavHeader("<i2", RATE, channels=1, data_bytes=None)
+
+
 def read_header(source: IO[bytes]) -> WavHeader | None:
     """The header, with the source left at the first sample; None for anything but plain PCM WAV."""
     start = source.read(12)
@@ -55,6 +58,15 @@ def read_header(source: IO[bytes]) -> WavHeader | None:
             source.seek(size, 1)
         source.seek(size % 2, 1)
     return None
+
+
+def decode_raw(source: IO[bytes], limits: AudioLimits) -> Clip:
+    """Samples that a caller calls bare, behind a header or not; raises BadAudio."""
+    source.seek(0)
+    header = read_header(source)
+    if header is None:
+        source.seek(0)
+    return decode(source, header or BARE, limits)
 
 
 def decode(source: IO[bytes], header: WavHeader, limits: AudioLimits) -> Clip:

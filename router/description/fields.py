@@ -74,6 +74,7 @@ FIELDS: dict[str, Schema] = {
     "temperature": _number("temperature", "Left out or 0: as sure as possible, higher only where that fails."),
     "beam_size": _number("beam_size", "Hypotheses kept while decoding; left out, the worker's setting.", "integer"),
     "condition_on_previous_text": _flag("Prompt each window with the text before it. Slower: windows go one by one."),
+    "encode": _flag("False: the file is bare samples, 16 kHz, mono, 16 bits little-endian, without a header."),
     "vad_filter": _flag("Skip silence; left out, the worker's setting."),
     "chunking_strategy": {
         "description": "`auto`, or how speech is told from silence; as JSON text.",

@@ -164,7 +164,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "initial_prompt": FIELDS["prompt"],
             "word_timestamps": FLAG,
             "vad_filter": FIELDS["vad_filter"],
-            "encode": {"description": "taken and ignored"},
+            "encode": FIELDS["encode"],
         },
     ),
     Operation(

@@ -358,6 +358,16 @@ def test_models_are_listed_as_openai_lists_them(place):
         assert place.http.get(f"/v1/models/{model['id']}").json()["id"] == model["id"]
 
 
+def test_bare_samples_are_taken_for_what_they_are_called(place):
+    """Bazarr decodes films itself and sends `/asr` what is left: no container, and a word that says so."""
+    query = {"task": "transcribe", "language": "en", "output": "srt", "encode": "false"}
+    for clip in (CLIP[44:], CLIP):
+        answer = place.http.post("/asr", params=query, files={"audio_file": ("audio_file", clip)})
+        assert [cue.content for cue in srt.parse(answer.text)] == [TEXT]
+    answer = place.http.post("/asr", params=query | {"encode": "true"}, files={"audio_file": CLIP[44:]})
+    assert refusal(answer)[0] == 400
+
+
 def test_one_bad_request_leaves_a_connection_as_it_was(place):
     """Refusals are read to their end, so that the next request on the line is answered."""
     for _ in range(3):

@@ -21,11 +21,13 @@ def test_plain_form_takes_the_language_from_field_or_query():
 
 def test_asr_form_is_all_in_the_query():
     """As the clients of that web service send it."""
-    wanted = parse_request(
-        ASR.fields([], {"task": "translate", "language": "de", "initial_prompt": "p", "word_timestamps": "true"})
-    )
+    query = {"task": "translate", "language": "de", "initial_prompt": "p", "word_timestamps": "true"}
+    wanted = parse_request(ASR.fields([], query | {"encode": "false"}))
 
     assert (wanted.task, wanted.language, wanted.prompt, wanted.wants_words) == ("translate", "de", "p", True)
+    assert wanted.is_raw
+    assert not parse_request(ASR.fields([], query | {"encode": "true"})).is_raw
+    assert not parse_request(ASR.fields([], query)).is_raw
 
 
 def test_an_output_that_nobody_makes_is_named():

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "max_speech_duration_s": ("0.5", "0.51", "30"),
     "min_silence_duration_ms": ("0", "1", "10000"),
     "vad_filter": ("true", "false"),
+    "encode": ("true", "false"),
     "condition_on_previous_text": ("true", "false"),
     "prompt": TEXTS,
     "hotwords": TEXTS,

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from fleet.errors import BadAudio
 from tests.worker import clips as make
 from worker import wav
 from worker.clip import AudioLimits
@@ -28,6 +29,17 @@ def test_samples_are_scaled_to_one():
         header = wav.read_header(source)
         assert header is not None
         assert wav.decode(source, header, AudioLimits()).samples.tolist() == [-1.0, 0.0, 0.5]
+
+
+def test_bare_samples_need_no_header_and_may_have_one():
+    """16 kHz, mono, 16 bits; the half of a sample at the end is dropped."""
+    samples = make.tone(1)
+    for data in (samples.tobytes(), samples.tobytes() + b"\0", make.wav(samples)):
+        clip = wav.decode_raw(io.BytesIO(data), AudioLimits())
+        assert np.array_equal(clip.samples, samples.astype(np.float32) / 32768)
+    with pytest.raises(BadAudio) as refused:
+        wav.decode_raw(io.BytesIO(samples.tobytes()), AudioLimits(max_s=0.5))
+    assert refused.value.code == "audio_too_long"
 
 
 @pytest.mark.parametrize("tag", [2, 6, 7, 0x55])

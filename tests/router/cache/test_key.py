@@ -12,7 +12,7 @@ OTHER = {
     "task": "translate", "language": "de", "languages": ("de",), "prompt": "p", "hotwords": "h",
     "response_format": ResponseFormat.SRT, "temperature": 0.5, "wants_segments": False, "wants_words": True,
     "wants_logprobs": True, "stream": True, "wants_progress": True, "vad": Vad(is_on=False), "beam_size": 2,
-    "condition_on_previous_text": True,
+    "condition_on_previous_text": True, "is_raw": True,
 }  # fmt: skip
 
 
