@@ -33,6 +33,11 @@ class Assigner:
             started += 1
         return started
 
+    def end(self, lease: Lease, now: float) -> None:
+        """Its slot is free; what its tenant has used is what it held, not what the clip's header promised."""
+        lease.release()
+        self._queue.charge(lease.tenant, now - lease.started_at - lease.est_s, now)
+
     def _match(self, now: float) -> tuple[Waiting, Worker] | None:
         free = self._pool.available(now)
         if not free:

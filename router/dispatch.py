@@ -118,7 +118,7 @@ class Dispatcher:
         finally:
             self.floor.queue.remove(waiting)
             if turn.done() and not turn.cancelled():
-                turn.result().release()
+                self.floor.assigner.end(turn.result(), time.monotonic())
             self.assign()
 
     def assign(self) -> None:

@@ -112,7 +112,7 @@ class Queue:
         return sorted(self._waiting, key=lambda each: (rank[each.tenant], each.key))
 
     def charge(self, tenant: str, work_s: float, now: float) -> None:
-        """Remember that work of this tenant was started."""
+        """Remember that work of this tenant was started; less than nothing takes back what was too much."""
         self._usage.add(tenant, work_s, now)
 
     def work_s(self) -> float:
@@ -148,7 +148,7 @@ class Usage:
 
     def add(self, tenant: str, work_s: float, now: float) -> None:
         """Count work of a tenant."""
-        self._sums[tenant] = (self._at(tenant, now) + work_s, now)
+        self._sums[tenant] = (max(0.0, self._at(tenant, now) + work_s), now)
         if len(self._sums) > TENANTS_KEPT:
             self._sums = {name: self._sums[name] for name in self._sums if self._at(name, now) > WORK_UNIT_S}
 

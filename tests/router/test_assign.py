@@ -176,6 +176,26 @@ def test_no_two_requests_under_which_a_worker_died_run_together():
     assert assigner.run(51) == 1
 
 
+def test_a_header_that_promises_little_buys_no_turns():
+    """
+    One key's clips promise nothing and hold their slot for 10 s, another's promise the 10 s that they hold it: of ten
+    turns each has five.
+    """
+    pool = pool_of(1)
+    queue, assigner = assigner_of(pool)
+    lies = [waiting(tenant="liar", est_s=0) for _ in range(10)]
+    truths = [waiting(tenant="honest", est_s=10) for _ in range(10)]
+    for request in (*lies, *truths):
+        queue.add(request)
+
+    for now in range(0, 100, 10):
+        assert assigner.run(now) == 1
+        (lease,) = workers_of(pool)[0].leases
+        assigner.end(lease, now + 10)
+
+    assert 4 <= sum(map(bool, map(leases_of, truths))) <= 6
+
+
 def test_a_request_for_one_model_waits_for_a_worker_that_has_it():
     """
     Others pass it meanwhile.

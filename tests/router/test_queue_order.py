@@ -103,3 +103,19 @@ def test_a_tenant_cannot_fill_the_queue_for_others():
 
     assert queue.is_full_for("modest")
     assert queue.is_full_for("fifth")
+
+
+def test_what_was_charged_too_much_is_taken_back():
+    """
+    A guess at its start, the truth at its end; nobody gets below nothing.
+    """
+    queue = Queue(10)
+    queue.charge("modest", 100, 0)
+    queue.charge("modest", -99, 0)
+    queue.charge("other", 2, 0)
+    queue.charge("nobody", -5, 0)
+    queue.charge("nobody", 3, 0)
+    for tenant in ("nobody", "other", "modest"):
+        queue.add(waiting(tenant=tenant))
+
+    assert [each.tenant for each in queue.in_order(0)] == ["modest", "other", "nobody"]
