@@ -185,7 +185,8 @@ class Pool:
             prior = Cost(report.fixed_s or 0.0, report.rtf)
         worker.cost_model, worker.answered, worker.paused_until = CostModel(prior), 0, 0.0
         worker.ejection.reset()
-        worker.name = report.worker_id
+        is_taken = any(other.name == report.worker_id for other in self if other is not worker)
+        worker.name = report.worker_id if not is_taken else worker.url.removeprefix("http://")
         self._cost = None
 
     def _might_accept(self, worker: Worker) -> bool:

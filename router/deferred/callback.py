@@ -18,6 +18,7 @@ from fleet.errors import BadRequest
 from fleet.settings import SettingError
 
 URL_CHARS_MAX = 2048
+TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # RFC 6052, RFC 4291 2.5.5.1
 PORTS = {"http": 80, "https": 443}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -62,10 +63,19 @@ class Allowed:
             found = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return False
-        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
+        if isinstance(found, ipaddress.IPv6Address):
+            found = _embedded(found) or found
         is_public = found.is_global and not found.is_multicast
         return is_public or any(found in network for network in self._networks)
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is called in the end: a translator (NAT64) or tunnel (6to4) may lead inside."""
+    if address.ipv4_mapped is not None or address.sixtofour is not None:
+        return address.ipv4_mapped or address.sixtofour
+    if any(address in network for network in TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def signed(secret: str, *, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:

@@ -125,6 +125,21 @@ def test_with_over_half_of_the_fleet_out_everyone_who_accepts_is_used():
     assert first not in pool.available(0)
 
 
+def test_two_workers_of_one_name_are_told_apart():
+    """
+    A copied WORKER_ID: else metrics would have each series twice, and an operator would drain the wrong one.
+    """
+    pool = pool_of(2)
+    first, second = workers_of(pool)
+    for worker in (first, second):
+        pool.heard(worker, report(worker_id="gpu", boot=f"{worker.boot}-again"), 1)
+
+    assert (first.name, second.name) == ("gpu", "w1")
+
+    pool.heard(first, report(worker_id="gpu", boot="third"), 2)
+    assert first.name == "gpu"
+
+
 def test_a_large_fleet_that_is_down_is_judged_once(monkeypatch):
     """
     With nobody ready, every request and every /readyz asks who is usable: that looks at the fleet once, not once a

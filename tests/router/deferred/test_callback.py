@@ -78,6 +78,10 @@ def test_no_other_may(url):
         ("::1", False),
         ("::ffff:192.168.1.1", False),
         ("::ffff:10.1.2.3", True),
+        ("64:ff9b::a9fe:a9fe", False),  # 169.254.169.254 behind NAT64
+        ("64:ff9b::808:808", True),  # 8.8.8.8
+        ("2002:c0a8:101::1", False),  # 192.168.1.1 by 6to4
+        ("::192.168.1.1", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("nonsense", False),
