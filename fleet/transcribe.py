@@ -14,7 +14,7 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fleet import remote, transcribe_job
+from fleet import remote, transcribe_job, wire
 from fleet.fields import ResponseFormat
 from fleet.options import Parser
 from fleet.transcribe_job import Way
@@ -22,6 +22,7 @@ from fleet.transcribe_job import Way
 EXTENSIONS = {"json": ".json", "verbose_json": ".json", "text": ".txt", "srt": ".srt", "vtt": ".vtt"}
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 BUSY_TRIES = 10  # a busy fleet says when to come back
+NOTES = {wire.IGNORED: "means nothing to this model", wire.WARNINGS: "damaged audio"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,9 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
 
     if wish.way is Way.RESUME:
         return await transcribe_job.wait(http, path.name, on_progress)
-    send = transcribe_job.sender(path.name, on_progress, progress.console) if wish.way is Way.JOB else _transcribe
+    console = progress.console
+    is_job = wish.way is Way.JOB
+    send = transcribe_job.sender(path.name, on_progress, console) if is_job else _sender(path.name, console)
     for tries_left in range(BUSY_TRIES - 1, -1, -1):
         try:
             with CountedFile(path, on_read) as file:
@@ -163,9 +166,15 @@ async def _post(path: Path, wish: Wish, http: aiohttp.ClientSession, progress: P
     raise AssertionError("the last try returns or raises")
 
 
-async def _transcribe(http: aiohttp.ClientSession, form: aiohttp.FormData) -> bytes:
-    async with http.post("v1/audio/transcriptions", data=form) as response:
-        return await remote.body_of(response)
+def _sender(name: str, console: Console) -> transcribe_job.Send:
+    async def send(http: aiohttp.ClientSession, form: aiohttp.FormData) -> bytes:
+        async with http.post("v1/audio/transcriptions", data=form) as response:
+            for header, note in NOTES.items():
+                if said := response.headers.get(header):
+                    console.print(f"note: {name}: {said}: {note}", markup=False, highlight=False, soft_wrap=True)
+            return await remote.body_of(response)
+
+    return send
 
 
 def _deliver(outcome: Outcome, wish: Wish, *, is_one_of_several: bool) -> None:

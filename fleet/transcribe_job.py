@@ -18,6 +18,7 @@ from fleet import remote
 POLL_S = 0.5
 AWAY_S = 300  # so long may the fleet be gone while a job runs: a restart, or an upgrade
 
+Send = Callable[[aiohttp.ClientSession, aiohttp.FormData], Awaitable[bytes]]
 Told = Callable[[float, str], None]  # 0 to 1, and a word
 
 
@@ -38,9 +39,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_const", dest="way", const=Way.RESUME, help=text)
 
 
-def sender(
-    name: str, on_progress: Told, console: Console
-) -> Callable[[aiohttp.ClientSession, aiohttp.FormData], Awaitable[bytes]]:
+def sender(name: str, on_progress: Told, console: Console) -> Send:
     """
     What sends a form as a job, waits for it and returns its answer; raises RemoteError.
 

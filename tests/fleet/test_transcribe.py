@@ -16,6 +16,7 @@ class Fleet:
 
     def __init__(self):
         self.busy, self.seen, self.at_once, self.most_at_once = 0, [], 0, 0
+        self.headers = {}
 
     async def transcriptions(self, request):
         """Remember the form; say its size."""
@@ -29,7 +30,7 @@ class Fleet:
         if self.busy:
             self.busy -= 1
             return error_response(Unavailable(retry_after_s=1))
-        return web.Response(text=f"{form['file'].filename} {len(clip)}\n")
+        return web.Response(text=f"{form['file'].filename} {len(clip)}\n", headers=self.headers)
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ async def test_one_file(fleet, clip):
 
     assert (code, out, err) == (0, "a.wav 3000000\n", "")
     assert fleet.seen == [{"model": "whisper-1", "response_format": "srt", "language": "en"}]
+
+
+async def test_what_an_answer_is_not_is_noted(fleet, clip):
+    """Beside it, on stderr: what the model had no use for, and what was lost of a damaged file."""
+    clip.write_bytes(b"xx")
+    fleet.headers = {"X-Fleet-Ignored": "language", "X-Audio-Warnings": "truncated"}
+
+    code, out, err = await transcribe(clip, "--url", fleet.url, "--language", "fr")
+
+    assert (code, out) == (0, "a.wav 2\n")
+    assert err == "note: a.wav: language: means nothing to this model\nnote: a.wav: truncated: damaged audio\n"
 
 
 async def test_a_model_that_is_not_loaded_is_answered_with_those_that_are(aiohttp_server, clip):
