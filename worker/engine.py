@@ -28,6 +28,7 @@ from fleet.wire import Word
 from worker import edges, fallback, segments, sequential, speech
 from worker.card import read_card
 from worker.fallback import Attempt
+from worker.features import Features
 from worker.models import catalogue
 from worker.prompt import Prompts
 from worker.recipe import weights_of
@@ -82,6 +83,7 @@ class WhisperEngine:
         device = self.device
         compute_type = settings.compute_type or ("int8_float16" if device == "cuda" else "int8")
         self._model = _load(directory, device, compute_type, settings.threads)
+        self._model.feature_extractor = Features(self._model.feature_extractor)
         self._prompts = Prompts(self._model, self._tokenizer)
         self._suppressed = tuple(get_suppressed_tokens(self._tokenizer("en", "transcribe"), [-1]))
         is_multilingual = bool(self._model.model.is_multilingual)
