@@ -36,10 +36,11 @@ class CallerReply:
 
     async def send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """A whole answer; on an event stream that has begun, an event."""
-        self.status = status
+        self.status, self._half = status, b""
         if self._stream is None:
             self.response = web.Response(status=status, headers=headers, body=body)
             return
+        self.has_content = True
         await self._write(body if status < 400 else b"data: " + body + b"\n\n")
         await self._end()
 

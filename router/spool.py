@@ -11,10 +11,12 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from types import TracebackType
 from typing import IO
 
 from fleet.errors import Unavailable
+from router.in_thread import in_thread
 
 MEMORY_BYTES_EACH = 1 << 20  # a body up to this size stays in memory
 WRITE_BYTES = 1 << 20  # written to disk in pieces of this size, in a thread
@@ -116,7 +118,7 @@ class Spool:
         self._budget.disk_bytes += size_bytes
         self._charged_disk += size_bytes
         try:
-            await asyncio.to_thread(self._append, pending)
+            await in_thread(partial(self._append, pending))
         except OSError as error:
             message = "The upload could not be stored."
             raise Unavailable(message, code="storage_unavailable", retry_after_s=5) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from router.deferred.store import JobStore
+from router.in_thread import in_thread
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -27,20 +27,8 @@ class Book:
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Answer:
-        """
-        Ask the store; raises what it raises.
-
-        A thread cannot be cancelled, so whoever is cancelled here still waits: what it lent to the call stays open.
-        """
-        call = partial(question, self.store, *args, **kwargs)
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        try:
-            return await asyncio.shield(answer)
-        except asyncio.CancelledError:
-            await asyncio.wait({answer})
-            if not answer.cancelled():
-                answer.exception()  # seen, so that nobody complains of it
-            raise
+        """Ask the store; raises what it raises. Who is cancelled waits for the call to end."""
+        return await in_thread(partial(question, self.store, *args, **kwargs), self._threads)
 
     def close(self) -> None:
         """Wait for calls under way, then close the store."""

@@ -74,6 +74,19 @@ async def test_half_an_event_is_not_passed_on_and_is_forgotten_with_its_worker()
     assert body.startswith(b': waiting\n\ndata: {"a":1}\n\ndata: {"error":')
 
 
+async def test_half_an_event_is_forgotten_when_the_next_worker_answers_in_one_piece():
+    """
+    Nothing comes after the end of a stream.
+    """
+
+    async def steps(reply):
+        await reply.start(200, SSE)
+        await reply.write(b'data: {"a"')
+        await reply.send(400, {"Content-Type": "application/json"}, b'{"error":{}}')
+
+    assert (await answered(steps))[1] == b'data: {"error":{}}\n\n'
+
+
 async def test_an_event_without_its_end_is_still_passed_on_at_the_end():
     """
     What a worker says before it closes the line in order is the caller's to read.
@@ -119,6 +132,7 @@ async def test_a_failure_after_the_answer_adds_nothing_to_it():
     async def steps(reply):
         await reply.keep_alive()
         await reply.send(200, SSE, b'data: {"a":1}\n\n')
+        assert reply.has_content  # or a worker that is given up while this is sent would be retried, and answer again
         return await reply.fail(UpstreamFailed())
 
     assert (await answered(steps))[1] == b': waiting\n\ndata: {"a":1}\n\n'

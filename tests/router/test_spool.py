@@ -1,4 +1,7 @@
+import asyncio
 import os
+import tempfile
+import threading
 
 import pytest
 
@@ -77,3 +80,34 @@ async def test_spool_files_have_no_name(tmp_path):
     async with Spool(budget) as spool:
         await filled(spool, 2_000_000)
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_caller_who_leaves_while_its_body_is_written_leaves_no_file(monkeypatch):
+    """
+    The thread that writes makes the file after the caller has gone; somebody must still close it.
+    """
+    begun, may_go, files, make = threading.Event(), threading.Event(), [], tempfile.TemporaryFile
+
+    def slow(**options):
+        begun.set()
+        may_go.wait(20)
+        files.append(make(**options))
+        return files[-1]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", slow)
+    budget = SpoolBudget(memory_bytes=10_000_000, disk_bytes=10_000_000)
+
+    async def upload():
+        async with Spool(budget) as spool:
+            await filled(spool, 3_500_000)
+
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(upload())
+        await asyncio.to_thread(begun.wait, 20)
+        leaving.cancel()
+        await asyncio.sleep(0.02)
+        may_go.set()
+        await asyncio.wait({leaving})
+
+    assert [file.closed for file in files] == [True]
+    assert budget.memory_bytes == budget.disk_bytes == 0
