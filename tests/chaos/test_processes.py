@@ -128,7 +128,8 @@ async def test_s15_a_log_that_nobody_reads_stops_nobody(module: str):
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, 30) == 0
         os.set_blocking(read, False)
-        assert len(os.read(read, 1 << 20)) > 50_000, "the pipe was not full: nothing was tried"
+        # of 64 KiB in pages: what does not fit into the rest of one begins the next, so two pages hold over 4 KiB
+        assert len(os.read(read, 1 << 20)) > 30_000, "the pipe was not full: nothing was tried"
     finally:
         os.close(read)
         if process.poll() is None:
