@@ -204,7 +204,7 @@ class _Values:
             ) from error
 
     def boolean(self, name: str) -> bool | None:
-        return boolean(self._scalars.get(name, ""), name)
+        return boolean(self._scalars[name], name) if name in self._scalars else None
 
     def number(self, name: str) -> float | None:
         if name not in self._scalars:
@@ -215,7 +215,7 @@ class _Values:
         return _whole(self.number(name), name)
 
     def language(self, name: str, *, accepts_any: bool) -> str | None:
-        return _language(self._scalars.get(name, ""), name, accepts_any=accepts_any)
+        return _language(self._scalars[name], name, accepts_any=accepts_any) if name in self._scalars else None
 
     def languages(self, *, accepts_any: bool) -> tuple[str, ...]:
         codes = (_language(tag, "languages[]", accepts_any=accepts_any) for tag in self.list("languages"))

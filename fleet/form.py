@@ -68,7 +68,8 @@ class FormReader:
         self._parts_max = PARTS_MAX + files_max - 1
         self._body_bytes_max = body_bytes_max
         self._received_bytes = 0
-        self._part: MultipartSegment | None = None
+        self._name = ""  # of the part that is being read
+        self._is_file = False
         self._value = bytearray()
         self._is_past_end = False  # what follows the last boundary is to be ignored (RFC 2046 5.1)
         self._parser = PushMultipartParser(boundary_of(content_type), max_segment_count=self._parts_max, strict=True)
@@ -111,7 +112,7 @@ class FormReader:
             self._open(event)
         elif event is None:
             self._close()
-        elif self.form.files and self._is_file:
+        elif self._is_file:
             self.form.files[-1].size_bytes += len(event)
             self._on_file(bytes(event))
         else:
@@ -120,9 +121,9 @@ class FormReader:
                 raise BadRequest(f"A text field may have at most {FIELD_BYTES_MAX} bytes.", param=self._name)
 
     def _open(self, part: MultipartSegment) -> None:
-        self._part = part
         if not part.name:
             raise malformed()
+        self._name, self._is_file = part.name, part.name in self._file_names
         if (part.header("Content-Transfer-Encoding") or "").strip().lower() not in PLAIN_ENCODINGS:
             raise malformed()
         if not self._is_file:
@@ -138,15 +139,6 @@ class FormReader:
             except UnicodeDecodeError as error:
                 raise BadRequest("Text fields must be UTF-8.", param=self._name) from error
         self._value.clear()
-        self._part = None
-
-    @property
-    def _name(self) -> str:
-        return (self._part.name or "") if self._part else ""
-
-    @property
-    def _is_file(self) -> bool:
-        return self._name in self._file_names
 
     def _too_many_files(self) -> BadRequest:
         if self._files_max == 1:

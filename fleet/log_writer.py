@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 LINES_MAX = 10_000  # some 3 MB, and half a minute of a busy router
-GATHER_S = 0.05  # a process that is killed loses what was logged in that time
+GATHER_S = 0.1  # a process that is killed loses what was logged in that time
 WRITE_BYTES = 4096  # PIPE_BUF on Linux: what is no longer is not mixed with what others write into the same pipe
 FLUSH_WITHIN_S = 1  # at the end of the process
 

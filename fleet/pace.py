@@ -1,7 +1,7 @@
 """How slowly a body may come: a caller who drips holds a place in the queue that others would use."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fleet.errors import RequestTimeout
 
@@ -10,16 +10,22 @@ WINDOW_S = 10.0
 
 
 async def steady(
-    chunks: AsyncIterator[bytes], *, total_s: float, floor_bytes_s: float = FLOOR_BYTES_S, window_s: float = WINDOW_S
+    chunks: AsyncIterator[bytes],
+    *,
+    total_s: float,
+    floor_bytes_s: float = FLOOR_BYTES_S,
+    window_s: float = WINDOW_S,
+    is_over: Callable[[], bool] = bool,
 ) -> AsyncIterator[bytes]:
     """
     The chunks as they come; raises RequestTimeout below the floor for a window's time, and past `total_s`.
 
-    Only time spent waiting for the caller counts, not what is done with a chunk.
+    Only time spent waiting for the caller counts, not what is done with a chunk. Who knows that no more will come may
+    say so (`is_over`) and spare the wait for the end.
     """
     loop = asyncio.get_running_loop()
     waited_s, in_window_s, in_window_bytes = 0.0, 0.0, 0
-    while True:
+    while not is_over():
         began = loop.time()
         try:
             async with asyncio.timeout(min(window_s - in_window_s, total_s - waited_s)):

@@ -93,6 +93,7 @@ async def _serve(
     )
     await runner.setup()
     gc.freeze()  # what is loaded stays: to look through it for garbage again holds the loop for 25 ms
+    gc.set_threshold(10_000)  # of 700 objects, a request or two, nearly all are in use
     try:
         async with listening(runner, host, port, limits=limits, backlog=backlog):
             await _until_drained(service, stopping)

@@ -147,36 +147,33 @@ class LoadReport:
 
     @classmethod
     def from_text(cls, text: str | bytes, before: LoadReport | None = None) -> LoadReport:
-        """
-        The report in a header or a body; raises ValueError for whatever else stands there.
-
-        What a header leaves out is taken from `before`, if that is of the same process.
-        """
+        """The report in a header or a body; raises ValueError for whatever else stands there."""
         try:
             report = json.loads(text)
         except RecursionError as error:
             raise ValueError("not a load report") from error
-        if before is not None and isinstance(report, dict) and before.boot == report.get("boot"):
-            report |= {name: getattr(before, name) for name in FIXED_FIELDS}
-        return cls.from_json(report)
+        return cls.from_json(report, before)
 
     @classmethod
-    def from_json(cls, report: Any) -> LoadReport:
+    def from_json(cls, report: Any, before: LoadReport | None = None) -> LoadReport:
         """
-        Unknown keys are left out, so that a newer worker can talk to an older router; raises ValueError else.
+        Unknown keys are left out, so that a newer worker can talk to an older router; raises ValueError else. What a
+        process never changes is taken from `before`, if that is of the same one: headers leave it out.
 
         An address among the workers' may be a stranger's, so every value is looked at: the router counts with them.
         """
         if not isinstance(report, dict):
             raise ValueError("not a load report")
-        values = {name: report[name] for name in REPORT_FIELDS if name in report}
+        is_same_process = before is not None and before.boot == report.get("boot")
+        known = {name: getattr(before, name) for name in FIXED_FIELDS} if is_same_process else {}
+        values = {name: report[name] for name in REPORT_FIELDS if name in report and name not in known}
         if wrong := [name for name, value in values.items() if not CHECKS[name](value)]:
             raise ValueError(f"not a load report: {wrong[0]}")
         try:
             values["state"] = WorkerState(values["state"])
             if "languages" in values:
                 values["languages"] = tuple(values["languages"])
-            return cls(**values)
+            return cls(**values, **known)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a load report: {error}") from error
 

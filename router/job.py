@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fleet import wire
@@ -84,7 +84,15 @@ class Job:
 
     def stages_at(self, now: float) -> Stages:
         """Where its time went: the worker's stages, the wait on both sides, and all of it so far."""
-        return replace(self.stages, queue_s=self.queued_s + self.stages.queue_s, total_s=now - self.arrived_at)
+        told = self.stages
+        return Stages(
+            queue_s=self.queued_s + told.queue_s,
+            decode_s=told.decode_s,
+            encode_s=told.encode_s,
+            generate_s=told.generate_s,
+            engine_s=told.engine_s,
+            total_s=now - self.arrived_at,
+        )
 
     def stamps(self, now: float) -> dict[str, str]:
         """The headers of the answer that say how it went."""

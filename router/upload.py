@@ -112,7 +112,7 @@ def body_of(request: web.Request, kind: FormKind, *, within_s: float) -> Body:
     return Body(
         kind=kind,
         content_type=headers.get("Content-Type", ""),
-        chunks=steady(aiter(request.content.iter_any()), total_s=within_s),
+        chunks=steady(aiter(request.content.iter_any()), total_s=within_s, is_over=request.content.at_eof),
         size_bytes=request.content_length or 0,
         encoding=headers.get("Content-Encoding", "identity"),
         query=request.rel_url.raw_query_string,

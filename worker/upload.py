@@ -72,7 +72,7 @@ async def _read(
         file_names=names,
     )
     try:
-        async for chunk in steady(aiter(request.content.iter_any()), total_s=within_s):
+        async for chunk in steady(aiter(request.content.iter_any()), total_s=within_s, is_over=request.content.at_eof):
             reader.feed(chunk)
     except ClientError as error:  # a body that breaks its own framing
         raise malformed() from error

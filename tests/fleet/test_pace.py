@@ -45,3 +45,10 @@ async def test_our_own_slowness_does_not_count():
         await asyncio.sleep(0.15)
         seen += 1
     assert seen == 3
+
+
+async def test_an_end_that_is_known_is_not_waited_for():
+    """What is over is over, though the source has not said so."""
+    ended = iter((False, True))
+    source = body(b"a", b"never", pause_s=0.01)
+    assert [chunk async for chunk in steady(source, total_s=600, is_over=lambda: next(ended))] == [b"a"]
