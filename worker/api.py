@@ -29,6 +29,7 @@ from worker.upload import Upload, check_head, receive
 from worker.window import DecodeOptions
 
 MB = 1_000_000
+LAST_WORDS_S = 5.0  # for an answer that was begun in time
 VISIT = web.RequestKey("visit", Visit)
 
 Task = Literal["transcribe", "translate"]
@@ -185,10 +186,18 @@ class Api:
         options = self._options(visit, wanted)
         response = web.StreamResponse(headers=render.SSE_HEADERS)
         await response.prepare(request)
-        async with aclosing(self._door.segments(upload.file, options, visit)) as segments:
-            visit.error = await stream.send(
-                response, segments, wanted, lambda: visit.progress.transcript(self._settings.model)
-            )
+        try:
+            async with (
+                asyncio.timeout(visit.deadline + LAST_WORDS_S - time.monotonic()),
+                aclosing(self._door.segments(upload.file, options, visit)) as segments,
+            ):
+                visit.error = await stream.send(
+                    response, segments, wanted, lambda: visit.progress.transcript(self._settings.model)
+                )
+        except TimeoutError as error:  # work ends at the deadline: it is the caller, who reads nothing
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError from error
         return response
 
     def _options(self, visit: Visit, wanted: TranscriptionRequest) -> DecodeOptions:

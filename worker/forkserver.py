@@ -58,7 +58,8 @@ class ForkServer:
     def kill(self, pid: int) -> None:
         """End a child at once. Only its parent knows that the process id still is that child's."""
         with self._lock, contextlib.suppress(OSError):
-            self._ask(KILL, pid)
+            if self._control is not None:  # else the child is gone with its parent: none is started to end it
+                self._ask(KILL, pid)
 
     def close(self) -> None:
         """End it and its children."""

@@ -30,6 +30,13 @@ def test_children_come_and_go():
         server.close()
 
 
+def test_none_is_started_to_end_a_child():
+    """A decode that breaks off as the worker stops would leave a server behind."""
+    server = ForkServer()
+    server.kill(os.getpid())
+    assert server._process is None
+
+
 def test_it_ends_when_the_worker_is_gone():
     """Also when the worker was killed: its end of the line closes."""
     server = ForkServer()

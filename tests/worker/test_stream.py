@@ -1,9 +1,13 @@
 """Server-sent events of a worker; tests/worker/test_api.py reads whole streams over HTTP."""
 
+import asyncio
 import json
 from typing import NoReturn
 
+from fleet.wire import Segment
 from tests.worker.conftest import serving
+from worker import api, fake
+from worker.window import Piece, WindowResult
 
 
 def out_of_processes(*_: object) -> NoReturn:
@@ -21,6 +25,32 @@ async def test_what_nobody_expected_is_an_event_too(monkeypatch):
         assert not await talk.is_busy()
         page = (await talk.call("GET", "/metrics")).text
         assert 'fleet_worker_requests_total{code="internal_error"} 1.0' in page
+
+
+def endless(piece: Piece) -> WindowResult:
+    """More text than any buffer between holds."""
+    return WindowResult(segments=(Segment(id=0, start=0, end=1, text=" word" * 6_000_000),), language="en")
+
+
+async def test_who_reads_nothing_holds_no_slot_beyond_its_time(monkeypatch):
+    """The deadline counts while an answer is told, too: a caller who stops reading would have the slot for ever."""
+    monkeypatch.setattr(fake, "_result", endless)
+    monkeypatch.setattr(api, "LAST_WORDS_S", 0.2)
+    async with serving(model="fake:0") as talk:
+        host, _, port = talk.url.removeprefix("http://").partition(":")
+        _, writer = await asyncio.open_connection(host, int(port), limit=1000)
+        body = (
+            b'--b\r\nContent-Disposition: form-data; name="stream"\r\n\r\ntrue\r\n'
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsomething\r\n--b--\r\n'
+        )
+        head = (
+            "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\nX-Request-Timeout: 1\r\n"
+            f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await talk.until_busy()
+        await talk.until_busy(busy=False)
+        writer.close()
 
 
 async def test_the_slot_is_free_before_the_stream_ends():
