@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 from fleet.errors import BadRequest
@@ -11,6 +12,8 @@ from worker.settings import WorkerSettings
 from worker.window import DecodeOptions, EngineFacts, VadOptions
 
 PROMPT_CHARS_MAX = 4096  # only 223 tokens of it count, the last ones
+
+NEAREST = {"yue": "zh"}  # models before large-v3 know one Chinese; who sends zh-HK to those means that one
 
 Value = TypeVar("Value")
 
@@ -24,7 +27,7 @@ def decode_options(request: TranscriptionRequest, settings: WorkerSettings, fact
     return DecodeOptions(
         task=request.task,
         language=_language(request, settings, facts),
-        languages=tuple(one for one in request.languages if one in facts.languages),
+        languages=tuple(one for one in map(partial(_nearest, facts), request.languages) if one in facts.languages),
         prompt=(request.prompt or "")[-PROMPT_CHARS_MAX:] or None if card.takes_prompts else None,
         hotwords=(request.hotwords or "")[:PROMPT_CHARS_MAX] or None if card.takes_prompts else None,
         beam_size=_first(request.beam_size, settings.beam_size, card.beam_size),
@@ -70,9 +73,14 @@ def _language(request: TranscriptionRequest, settings: WorkerSettings, facts: En
     wanted = request.language or (None if request.languages else settings.default_language)
     if len(facts.languages) == 1:
         return facts.languages[0]
+    wanted = _nearest(facts, wanted) if wanted else None
     if wanted is not None and wanted not in facts.languages:
         raise BadRequest("This model does not know that language.", code="model_not_capable", param="language")
     return wanted
+
+
+def _nearest(facts: EngineFacts, language: str) -> str:
+    return language if language in facts.languages else NEAREST.get(language, language)
 
 
 def _temperatures(request: TranscriptionRequest, settings: WorkerSettings, card: ModelCard) -> tuple[float, ...]:

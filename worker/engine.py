@@ -92,7 +92,7 @@ class WhisperEngine:
             model=settings.model,
             device=device,
             compute_type=compute_type,
-            languages=tuple(self._model.supported_languages),
+            languages=_languages_of(self._model),
             can_translate=is_multilingual and "turbo" not in settings.model,
             is_scripted=False,
             card=read_card(directory),
@@ -289,6 +289,13 @@ def _load(directory: Path, device: str, compute_type: str, threads: int) -> Any:
         return WhisperModel(str(directory), device=device, compute_type=compute_type, cpu_threads=threads)
     except Exception as error:  # the edge of three libraries; a tokenizer that is no JSON is a bare Exception
         raise StartupError(f"the model could not be loaded on {device} as {compute_type}: {error}") from error
+
+
+def _languages_of(model: Any) -> tuple[str, ...]:
+    """Those that the model has a token for; faster-whisper names Cantonese of models that were made before it was."""
+    named = tuple(model.supported_languages)
+    known = tuple(code for code in named if model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
+    return known if len(named) > 1 else named
 
 
 def _device(wanted: str) -> str:

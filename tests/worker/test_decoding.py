@@ -114,3 +114,14 @@ def test_an_english_only_model_hears_english():
     assert (
         decode_options(TranscriptionRequest(languages=("en",)), WorkerSettings(language="de"), facts()).language is None
     )
+
+
+def test_a_model_that_knows_one_chinese_hears_that_one():
+    """`zh-HK` is Cantonese where the model can, and no error where it was made before it could."""
+    hong_kong = TranscriptionRequest(language="yue", languages=("yue", "en"))
+    older = decode_options(hong_kong, WorkerSettings(), facts(languages=("en", "zh")))
+    newer = decode_options(hong_kong, WorkerSettings(), facts(languages=("en", "zh", "yue")))
+    assert (older.language, older.languages) == ("zh", ("zh", "en"))
+    assert (newer.language, newer.languages) == ("yue", ("yue", "en"))
+    with pytest.raises(BadRequest):
+        decode_options(hong_kong, WorkerSettings(), facts())

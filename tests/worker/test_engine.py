@@ -215,6 +215,25 @@ def test_files_that_cannot_be_read_are_one_sentence(directory, tmp_path, name, c
         WhisperEngine(WorkerSettings(model=str(tmp_path), cpu_threads=1)).load()
 
 
+def test_languages_are_those_that_the_model_has_tokens_for(monkeypatch, engine):
+    """faster-whisper says that every multilingual model knows Cantonese; without its token the prompt is another."""
+
+    class Tokens:
+        """As of a model before large-v3."""
+
+        def token_to_id(self, token: str) -> int | None:
+            return {"<|en|>": 1, "<|zh|>": 2}.get(token)
+
+    class Model:
+        """Multilingual."""
+
+        supported_languages = ("en", "zh", "yue")
+        hf_tokenizer = Tokens()
+
+    assert worker_engine._languages_of(Model()) == ("en", "zh")
+    assert engine.facts.languages == ("en",)  # it has no token for its only one
+
+
 def test_numbers_that_are_none_do_not_occur(engine, clip):
     """Every field of a segment is finite."""
     for segment in engine.run([piece(clip, 0, 5)], still_wanted)[0].segments:
