@@ -82,8 +82,8 @@ class Discovery:
 
 def dns_name(source: str) -> tuple[str, int]:
     """The name and port of a dns:// source; raises SettingError."""
-    parts = urlsplit(source)
     try:
+        parts = urlsplit(source)
         name, port = parts.hostname or "", parts.port
         name.encode("idna")  # as every look-up does; it raises for a label that is empty or too long
     except ValueError:
@@ -96,15 +96,21 @@ def dns_name(source: str) -> tuple[str, int]:
 def plain_url(source: str) -> str:
     """A worker's URL without a trailing slash; raises SettingError."""
     url = source if "://" in source else f"http://{source}"
-    parts = urlsplit(url)
-    try:
-        has_port = parts.port is not None
-    except ValueError:
-        has_port = False
-    is_plain = PLAIN.fullmatch(url) and parts.scheme in ("http", "https") and parts.hostname
-    if not is_plain or (":" in parts.netloc and not has_port):
+    if not PLAIN.fullmatch(url) or not _is_address(url):
         raise SettingError(f"WORKERS: {source} is no URL; write http://HOST:PORT.")
     return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    """Scheme, host and perhaps port and path: to a query nothing can be added, and a password would be shown."""
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port is not None
+    except ValueError:
+        return False
+    is_more = parts.query or parts.fragment or parts.username is not None
+    is_whole = bool(parts.hostname) and (has_port or ":" not in parts.netloc.rpartition("]")[2])
+    return parts.scheme in ("http", "https") and is_whole and not is_more
 
 
 def _url(address: str, port: int) -> str:

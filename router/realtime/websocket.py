@@ -214,7 +214,10 @@ class Realtime:
         origin = request.headers.get("Origin")
         if origin is None or {"*", origin} & set(self._settings.cors_origins):
             return True
-        return urlsplit(origin).netloc == request.host
+        try:
+            return urlsplit(origin).netloc == request.host
+        except ValueError:  # `http://[`
+            return False
 
     def _check_config(self, config: Config) -> None:
         self._offer.resolve(config.model)

@@ -14,6 +14,8 @@ from router.discovery import Discovery, dns_name, plain_url
         ("w1:8000", "http://w1:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
         ("http://w1", "http://w1"),
+        ("http://[::1]", "http://[::1]"),
+        ("https://w1/behind/a/proxy/", "https://w1/behind/a/proxy"),
     ],
 )
 def test_urls_are_read_the_way_people_write_them(given, url):
@@ -23,7 +25,23 @@ def test_urls_are_read_the_way_people_write_them(given, url):
     assert plain_url(given) == url
 
 
-@pytest.mark.parametrize("given", ["ftp://w1:21", "http://w1:port", "http://:80", "w 1", "w1\n", "w\ud800"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            "ftp://w1:21",
+            "http://w1:port",
+            "http://:80",
+            "w 1",
+            "w1\n",
+            "w\ud800",
+            "http://[::1",
+            "http://w1:",
+            "[::1]:",
+        ),
+        *("http://w1:80?a=b", "http://w1:80#c", "http://name:secret@w1:80"),
+    ],
+)
 def test_what_is_no_url_is_named(given):
     """
     The message names the setting and the value.
@@ -33,7 +51,8 @@ def test_what_is_no_url_is_named(given):
 
 
 @pytest.mark.parametrize(
-    "given", ["dns://worker", "dns://:80", "dns://worker:99999", "dns://worker..svc:80", f"dns://{'a' * 64}:80"]
+    "given",
+    ["dns://worker", "dns://:80", "dns://worker:99999", "dns://[::1", "dns://worker..svc:80", f"dns://{'a' * 64}:80"],
 )
 def test_a_dns_source_needs_a_name_and_a_port(given):
     """

@@ -164,7 +164,8 @@ async def test_pages_of_others_may_not_listen():
     elsewhere = {"headers": {"Origin": "https://elsewhere.example"}}
     async with scripted_fleet(1) as fleet:
         assert await refusal(fleet, **elsewhere) == 403
-        assert await refusal(fleet, headers={"Origin": "null"}) == 403
+        for odd in ("null", "http://[::1"):
+            assert await refusal(fleet, headers={"Origin": odd}) == 403
         assert await refusal(fleet, protocols=["openai-insecure-api-key.any"], **elsewhere) == 403
         async with line(fleet, headers={"Origin": fleet.url}) as caller:
             await caller.hears("created")
