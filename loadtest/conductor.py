@@ -154,6 +154,8 @@ class Conductor:
         begin_s = self._began_s + (RAMP_S if phase.clients else 0)
         if phase.sets_capacity and not self._is_capacity_given:
             self.capacity_per_s = self._answered / max(0.001, end_s - begin_s)
+            if not self._answered:  # a wrong key, say: what follows would be shares of nothing
+                self._phases = self._phases[: self._index + 1]
         self._recorder.phase_ended(
             PhaseSpan(
                 phase=phase.name,

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 
 from fleet import remote
-from fleet.errors import NotFound, Unavailable
+from fleet.errors import NotFound, Unauthorized, Unavailable
 from fleet.web import error_response
 
 
@@ -22,11 +22,14 @@ async def url(aiohttp_server):
     async def lost(request):
         return error_response(NotFound())
 
+    async def locked(request):
+        return error_response(Unauthorized())
+
     async def strange(request):
         return web.Response(status=502, text="<html>bad gateway</html>")
 
     app = web.Application()
-    for handler in (well, full, lost, strange):
+    for handler in (well, full, lost, locked, strange):
         app.router.add_get(f"/{handler.__name__}", handler)
     return str((await aiohttp_server(app)).make_url("/"))
 
@@ -48,6 +51,7 @@ async def test_key_and_base_url(url):
     [
         ("full", "Every worker is busy and the queue is full. Please retry later. (overloaded)", 9),
         ("lost", "There is nothing at this address. (not_found)", None),
+        ("locked", "Missing or incorrect API key. (invalid_api_key); give it with --key KEY or FLEET_KEY", None),
         ("strange", "the answer was 502 Bad Gateway", None),
     ],
 )

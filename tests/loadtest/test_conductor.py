@@ -49,7 +49,13 @@ def deal(rng: Random) -> Iterator[Clip]:
 
 
 def conducted(
-    phases: list[Phase], takes_s: float, outcomes: list[Outcome], *, seed: int = 1, drain_s: float = 10
+    phases: list[Phase],
+    takes_s: float,
+    outcomes: list[Outcome],
+    *,
+    seed: int = 1,
+    drain_s: float = 10,
+    capacity_per_s: float = 80,
 ) -> Conductor:
     """A conductor whose calls end up in `outcomes`."""
     heading = Heading(scenario="", url="", seed=seed, mix="", began_s=time.monotonic())
@@ -59,7 +65,7 @@ def conducted(
         recorder=Recorder(None, heading, Checker(Texts.OFF)),
         deal=deal,
         manners=(Manners.PATIENT, Manners.HASTY),
-        capacity_per_s=80,
+        capacity_per_s=capacity_per_s,
         drain_s=drain_s,
         seed=seed,
         on_outcome=outcomes.append,
@@ -131,3 +137,19 @@ def _last_answer(calls: list[Outcome], phase: Phase) -> float:
 
 def _first_due(calls: list[Outcome], phase: Phase) -> float:
     return min(call.due_s for call in calls if call.phase == phase.name)
+
+
+def test_a_run_without_a_single_answer_ends_with_its_first_measure() -> None:
+    """
+    What would follow are shares of nothing; a capacity that was given is tried to the end.
+    """
+    phases = [replace(warm_up(Scale(step_s=0.1, soak_s=1, clients=2)), name="all", sets_capacity=True), *PLAN]
+    for capacity_per_s, ended in ((0.0, 1), (80.0, 3)):
+        conductor = conducted(phases, 0.0, [], capacity_per_s=capacity_per_s)
+        seen = [conductor.phase]
+        while (phase := conductor.tick()) is not None:
+            conductor.play_open()
+            if phase is not seen[-1]:
+                seen.append(phase)
+        conductor.finish()
+        assert len(seen) == ended
