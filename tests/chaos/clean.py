@@ -109,10 +109,9 @@ def longest_step() -> Iterator[list[float]]:
         longest[0] = max(longest[0], time.thread_time() - began)
 
     gc.collect()
-    gc.freeze()  # what hundreds of tests before left would be gone through in the middle of a step
+    gc.freeze()  # nothing goes through what hundreds of tests before left in the middle of a step, or ever again
     asyncio.Handle._run = timed  # type: ignore[method-assign]
     try:
         yield longest
     finally:
         asyncio.Handle._run = run  # type: ignore[method-assign]
-        gc.unfreeze()
