@@ -27,6 +27,7 @@ from router.realtime.turns import CHUNK, LOUD_CHUNKS, Started, Stopped, Turns, i
 GUESS_EVERY_S = 0.5
 GUESS_LEAST = RATE // 2  # of speech: before that, models make words up
 COMMIT_LEAST = RATE // 10
+HELD_BACK = RATE // 100  # samples that the resampler may still have
 BUFFER_S = 120  # that a caller who commits by itself may leave uncommitted: 4 MB
 PENDING_S = 120  # committed audio that waits for its text, of one session
 
@@ -207,15 +208,15 @@ class Session:
 
     async def _commit_now(self) -> None:
         """The caller's own commit."""
-        if self._config.turn_detection is None:
-            pcm, _ = await self._ear.finish()
-            self._track.append(pcm)
-            turn = Turn(self._track.start, guessed_to=self._track.end)
-        else:
-            turn = self._turn or Turn(self._track.end, guessed_to=self._track.end)
-        if self._track.end - turn.start < COMMIT_LEAST:
+        is_by_hand = self._config.turn_detection is None
+        start = self._track.start if is_by_hand else self._track.end
+        turn = self._turn or Turn(start, guessed_to=self._track.end)
+        if self._track.end - turn.start < COMMIT_LEAST - HELD_BACK:
             message = "There is less than 100 ms of audio to commit."
             raise BadRequest(message, code="input_audio_buffer_commit_empty")
+        if is_by_hand:  # not before: the stream goes on where a commit is refused, in the middle of a sample perhaps
+            pcm, _ = await self._ear.finish()
+            self._track.append(pcm)
         await self._commit(turn, self._track.end)
         if self._turns is not None:
             self._turns = self._new_turns(self._turns.position)

@@ -22,6 +22,8 @@ LOUD, QUIET = b"\x01\x01" * CHUNK, bytes(2 * CHUNK)
 class PlayedEars:
     """Takes bytes for 16 kHz PCM; what is not zero is speech."""
 
+    finished = 0
+
     async def open(self, _encoding: Any) -> "PlayedEars":
         return self
 
@@ -29,6 +31,7 @@ class PlayedEars:
         return data, [0.9 if data[at] else 0.05 for at in range(0, len(data), 2 * CHUNK)]
 
     async def finish(self) -> tuple[bytes, list[float]]:
+        self.finished += 1
         return b"", []
 
 
@@ -40,6 +43,7 @@ class Room:
         self.clips: list[tuple[int, list[tuple[str, str]], bool]] = []
         self.text = "seven three one"
         self.is_idle = True
+        self.ears = PlayedEars()
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -81,7 +85,7 @@ class Room:
 @asynccontextmanager
 async def room(*, is_beta: bool = False) -> AsyncIterator[Room]:
     one = Room()
-    fleet = Fleet(ears=PlayedEars(), transcribe=one.transcribe, has_idle_slot=lambda: one.is_idle, check=one.check)
+    fleet = Fleet(ears=one.ears, transcribe=one.transcribe, has_idle_slot=lambda: one.is_idle, check=one.check)
     async with asyncio.TaskGroup() as group:
         one.session = Session(fleet, one.send, group, config=Config(), is_beta=is_beta)
         await one.session.open()
@@ -240,19 +244,24 @@ async def test_a_turn_right_behind_another_keeps_its_first_sound():
 
 
 async def test_without_turn_detection_the_caller_commits():
-    """All that was said since the last commit; under 100 ms there is nothing to commit."""
+    """
+    All that was said since the last commit; under 100 ms there is nothing to commit, and what was said goes on: had the
+    decoder been told that the stream ends, half a sample would be lost, and all that follows be noise.
+    """
     async with room() as one:
         await one.says("session.update", session=BY_HAND)
-        await one.hears((QUIET, 3))
+        await one.hears((QUIET, 2))
         await one.says("input_audio_buffer.commit", event_id="early")
+        assert one.ears.finished == 0
         assert one.of("error")[0]["error"]["code"] == "input_audio_buffer_commit_empty"
         assert one.of("error")[0]["error"]["event_id"] == "early"
         await one.hears((LOUD, 27))
         await one.says("input_audio_buffer.commit")
         await one.until_said("completed")
-        assert one.clips[-1][0] == 30 * 2 * CHUNK
+        assert one.clips[-1][0] == 29 * 2 * CHUNK
         await one.says("input_audio_buffer.commit")
         assert len(one.of("error")) == 2
+        assert one.ears.finished == 1
 
 
 async def test_a_commit_ends_an_open_turn():
