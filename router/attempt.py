@@ -29,6 +29,7 @@ WHOLE_REPLY_BYTES = 1 << 20  # replies up to this size are held back until compl
 REPLY_BYTES_MAX = 16 << 20  # an hour's verbose_json with words is 2 MB; more than this is no transcript
 EXPECT_BYTES = 1 << 20  # above this the worker is asked before the body is sent
 DEADLINE_GRACE_S = 1  # the router's own timer goes first, so a worker's is no failure of the worker
+OUT_OF_OUR_OWN = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 PASSED_ON = (
     "Content-Type",
     "Cache-Control",
@@ -93,6 +94,8 @@ class Attempts:
         except TimeoutError:
             return self._lost(reply, "the worker stopped answering")
         except aiohttp.ClientConnectorError as error:
+            if error.errno in OUT_OF_OUR_OWN:  # no worker's fault, and none is better: the request waits its turn
+                return Outcome(Failure.BUSY, detail=error.strerror or "cannot connect")
             if error.errno == errno.ECONNREFUSED:
                 self._pool.refused(lease.worker, time.monotonic())
             return Outcome(Failure.CONNECT, detail=error.strerror or "cannot connect")

@@ -1,5 +1,7 @@
 import asyncio
+import errno
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -85,3 +87,28 @@ async def test_a_process_that_is_gone_is_noticed_by_the_first_refused_connection
         assert states == {"w0": "refused", "w1": "ready"}
         totals = (await fleet.status())["totals"]
         assert (totals["ok"], totals["retries"]) == (4, 1)
+
+
+async def test_a_router_that_is_out_of_descriptors_blames_no_worker(monkeypatch):
+    """
+    What it lacks itself says nothing of workers: the request waits until there is some again, and nobody is ejected.
+    """
+    lacking = 5
+    async with scripted_fleet(1) as fleet:
+        connector = fleet.service._session.client.connector
+        assert connector is not None
+        usual = connector.connect
+
+        async def connect(request, *args, **options):
+            nonlocal lacking
+            if request.url.path == "/load" or lacking == 0:
+                return await usual(request, *args, **options)
+            lacking -= 1
+            raise aiohttp.ClientConnectorError(request.connection_key, OSError(errno.EMFILE, "Too many open files"))
+
+        monkeypatch.setattr(connector, "connect", connect)
+        status, headers, _ = await fleet.transcribe()
+        (worker,) = fleet.service.floor.pool
+
+    assert (status, headers[wire.ATTEMPTS], lacking) == (200, "1", 0)
+    assert (worker.ejection.failures, worker.ejection.opened) == (0, 0)
