@@ -1,7 +1,10 @@
 """The real engine on a general model: timestamps, fallback, words; the same as faster-whisper does it alone."""
 
+import logging
+import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from faster_whisper import WhisperModel
 
 from fleet.serve import StartupError
 from tests.worker import random_whisper
-from worker import audio
+from worker import audio, fallback
 from worker import engine as worker_engine
 from worker.clip import AudioLimits
 from worker.engine import WhisperEngine
@@ -126,6 +129,50 @@ def test_an_improbable_text_climbs_the_ladder(engine, clip):
     assert all(segment.temperature in options.temperatures for segment in segments)
     greedy = engine.run([piece(clip, 0, 5)], still_wanted)[0].segments
     assert max(s.avg_logprob for s in segments) >= min(s.avg_logprob for s in greedy)
+
+
+TEXTS = ("hello there my friend", "la " * 60, "", "na na " * 40, "one two three")
+
+
+def theirs(said: list[SimpleNamespace], temperatures: tuple[float, ...]) -> tuple[str, float, bool]:
+    """Text and probability that faster-whisper keeps of these, and whether it takes them for silence."""
+    told, turn = list[SimpleNamespace](), iter(said)
+    model = SimpleNamespace(generate=lambda *_, **__: told.append(next(turn)) or told[-1:])
+    loop = SimpleNamespace(time_precision=0.02, max_length=448, model=model, logger=logging.getLogger("theirs"))
+    options = SimpleNamespace(temperatures=temperatures, compression_ratio_threshold=2.4, log_prob_threshold=-1.0)
+    vars(options).update(no_speech_threshold=0.6, max_initial_timestamp=1.0, max_new_tokens=None, best_of=5)
+    vars(options).update(dict.fromkeys(("beam_size", "patience", "length_penalty", "repetition_penalty"), 1))
+    vars(options).update(no_repeat_ngram_size=0, suppress_blank=True, suppress_tokens=[])
+    tokenizer = SimpleNamespace(decode=lambda tokens: told[-1].text)
+    kept, logprob, _, _ = WhisperModel.generate_with_fallback(loop, None, [1], tokenizer, options)
+    return kept.text, logprob, kept.no_speech_prob > 0.6 and not logprob > -1.0
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_the_ladder_keeps_what_faster_whisper_keeps(seed, engine, clip, monkeypatch):
+    """Whatever comes of each temperature: loops, improbable texts, silence, nothing."""
+    rng = random.Random(seed)
+    temperatures = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)[: rng.randint(1, 6)]
+    said = [
+        SimpleNamespace(
+            sequences_ids=[list(range(rng.randint(0, 12)))],
+            scores=[rng.uniform(-2, 0)],
+            no_speech_prob=rng.choice([0.1, 0.7]),
+            text=rng.choice(TEXTS),
+        )
+        for _ in temperatures
+    ]
+    attempts = [
+        replace(worker_engine._attempt(one, heat, engine._tokenizer("en", "transcribe")), text=one.text)
+        for one, heat in zip(said, temperatures, strict=True)
+    ]
+    monkeypatch.setattr(engine, "_decode", lambda *given: [attempts[temperatures.index(given[-1])]])
+    options = DecodeOptions(language="en", temperatures=temperatures, without_timestamps=True)
+    _, _, kept = engine._finish(piece(clip, 0, 1, options), attempts[0], "en", object(), still_wanted)
+
+    text, logprob, is_silent = theirs(said, temperatures)
+    assert (kept.text, kept.avg_logprob) == (text, pytest.approx(logprob))
+    assert fallback.is_silence(kept, options) == is_silent
 
 
 def test_the_ladder_is_left_when_nobody_waits(engine, clip):
