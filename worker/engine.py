@@ -166,6 +166,8 @@ class WhisperEngine:
         drafts, resume_at = self._drafts(attempt, piece, tokenizer)
         if options.wants_words and drafts:
             self._add_words(drafts, piece, tokenizer, encoded or self._encode([piece]))
+            if resume_at is not None:  # alignment knows better where the last word ends; its rest is no word of its own
+                resume_at = segments.resume_at(piece.window, round(100 * segments.end_of(drafts)))
         # the model may close a segment where it opened it: nothing was said there
         return [one for one in drafts if one.start < one.end and one.text.strip()], resume_at, attempt
 

@@ -36,6 +36,11 @@ def whole(window: Window, attempt: Attempt) -> Draft:
     )
 
 
+def end_of(drafts: Sequence[Draft]) -> float:
+    """When the last word ends; without words, the last segment."""
+    return next((word.end for draft in reversed(drafts) for word in reversed(draft.words)), drafts[-1].end)
+
+
 def resume_at(window: Window, seek_frames: int) -> int | None:
     """The sample to go on at, where the model stopped before the speech did; always further than the window's start."""
     at = seek_frames * FRAME

@@ -11,11 +11,14 @@ import pytest
 from faster_whisper import WhisperModel
 
 from fleet.serve import StartupError
+from fleet.wire import Word
 from tests.worker import random_whisper
 from worker import audio, fallback
 from worker import engine as worker_engine
 from worker.clip import AudioLimits
 from worker.engine import WhisperEngine
+from worker.fallback import Attempt
+from worker.segments import Draft
 from worker.settings import WorkerSettings
 from worker.window import RATE, DecodeOptions, EngineBroken, EngineFull, Piece, Region, Samples, Window
 
@@ -260,6 +263,22 @@ def test_files_that_cannot_be_read_are_one_sentence(directory, tmp_path, name, c
     (tmp_path / name).write_text(content)
     with pytest.raises(StartupError, match="could not be loaded"):
         WhisperEngine(WorkerSettings(model=str(tmp_path), cpu_threads=1)).load()
+
+
+def test_a_window_is_taken_up_again_behind_its_last_word(engine, clip, monkeypatch):
+    """As faster-whisper does it: from the model's own timestamp on, the end of that word would be heard once more."""
+
+    def add_words(drafts, *_):
+        drafts[0].words = (Word(" one", 0.0, 5.3, 1.0),)
+
+    drafts = [Draft(0, 0.0, 5.0, (1,), " one")]
+    monkeypatch.setattr(engine, "_drafts", lambda *_: (drafts, 5 * RATE))
+    monkeypatch.setattr(engine, "_add_words", add_words)
+    attempt = Attempt(tokens=(1,), text=" one", temperature=0, avg_logprob=0, no_speech_prob=0)
+    for wants_words, resume_s in ((True, 5.3), (False, 5.0)):
+        wanted = piece(clip, 0, 20, replace(OPTIONS, wants_words=wants_words))
+        _, resume_at, _ = engine._finish(wanted, attempt, "en", object(), still_wanted)
+        assert resume_at == pytest.approx(resume_s * RATE)
 
 
 def test_languages_are_those_that_the_model_has_tokens_for(monkeypatch, engine):
