@@ -99,9 +99,9 @@ def test_second_interrupt_stops_at_once(start_fleet):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_kill_leaves_nothing(start_fleet):
+def test_kill_leaves_nothing(start_fleet, tmp_path):
     """`up` killed with -9, which it cannot notice: router, workers, and all they started are gone."""
-    fleet = start_fleet("--workers", "2", "--model", "spoken-digits")
+    fleet = start_fleet("--workers", "2", "--model", "spoken-digits", TMPDIR=str(tmp_path))  # its jobs stay behind
     fleet.wait_ready()
     family = fleet.family()
     assert len(family) >= 6  # a router and two workers, each with its minder
@@ -112,9 +112,9 @@ def test_kill_leaves_nothing(start_fleet):
     assert not gone(family)
 
 
-def test_kill_during_the_start_leaves_nothing(start_fleet):
+def test_kill_during_the_start_leaves_nothing(start_fleet, tmp_path):
     """Nor while everything is only starting."""
-    fleet = start_fleet("--workers", "2", "--model", "spoken-digits")
+    fleet = start_fleet("--workers", "2", "--model", "spoken-digits", TMPDIR=str(tmp_path))  # its jobs stay behind
     fleet.wait_for(lambda: len(fleet.family()) >= 3, 20, "first child")
     family = fleet.family()
 
