@@ -23,6 +23,7 @@ from pathlib import Path
 COMMAND = struct.Struct("<cI")  # what to do, and to which process
 PID = struct.Struct("<I")
 FORK, KILL = b"F", b"K"
+STOP_S = 3.0  # it has nothing to do but to kill its children; one that still loads the decoder has none
 KEPT_NAMES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # of the worker's environment
 ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -89,9 +90,12 @@ class ForkServer:
 
     def _stop(self) -> None:
         if self._control is not None and self._process is not None:
-            self._control.close()
-            self._process.kill()
-            self._process.wait()
+            self._control.close()  # at which it ends its children: killed at once, it would leave them behind
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._control = self._process = None
 
 

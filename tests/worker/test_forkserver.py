@@ -30,6 +30,17 @@ def test_children_come_and_go():
         server.close()
 
 
+def test_no_child_outlives_it():
+    """Not even one that is busy with a file and would burn a core for minutes until it looks up."""
+    server = ForkServer()
+    line, pid = server.fork()
+    child = psutil.Process(pid)
+    child.suspend()
+    with line:
+        server.close()
+    assert not psutil.wait_procs([child], 10)[1]
+
+
 def test_none_is_started_to_end_a_child():
     """A decode that breaks off as the worker stops would leave a server behind."""
     server = ForkServer()
