@@ -12,6 +12,8 @@ from fleet.errors import FleetError
 from fleet.render import HEARTBEAT, SSE_HEADERS, error_event
 from router.job import CallerGone
 
+ERROR = b'data: {"error":'  # as our workers write it; no text can hold it, since JSON escapes quotation marks
+CALLERS = b'"invalid_request_error"'
 COMMENTS = re.compile(rb"(?::[^\n]*\n\n)*")  # that keep the line open, and are no part of an answer
 
 
@@ -60,6 +62,8 @@ class CallerReply:
         if not chunk:
             return
         self.has_content = self.has_content or not self._is_event_stream or not COMMENTS.fullmatch(chunk)
+        if self._is_event_stream and ERROR in chunk:
+            self.status = 400 if CALLERS in chunk else 500
         await self._write(chunk)
 
     async def keep_alive(self) -> None:

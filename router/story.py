@@ -25,8 +25,9 @@ class Story:
     grant: Grant | None = None  # of its key's allowance, once it has one
 
     def answered(self, status: int) -> None:
-        """A worker's answer was passed on."""
-        self.status, self.code = status, "ok" if status < 400 else "caller_error"
+        """A worker's answer was passed on; a status of its own fault can only have come as an event of a stream."""
+        self.status = status
+        self.code = "ok" if status < 400 else "caller_error" if status < 500 else "internal_error"
 
     def fail(self, error: FleetError) -> None:
         """The answer was an error of the router's."""

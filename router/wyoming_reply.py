@@ -73,6 +73,8 @@ class EventReply:
         elif "text" in answer:
             self._text = str(answer["text"])
         elif isinstance(error := answer.get("error"), dict):
+            if self.status < 400:
+                self.status = 400 if error.get("type") == "invalid_request_error" else 500
             self._error = Error(str(error.get("message")), str(error.get("code")))
 
     async def _begin(self) -> None:

@@ -428,3 +428,32 @@ async def test_a_query_means_on_the_worker_what_it_meant_at_the_door(prompt):
             assert response.status == 200
 
         assert parse_qs(urlsplit(fleet.workers[0].paths[0]).query) == {"initial_prompt": [prompt], "output": ["json"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"), [("invalid_request_error", "caller_error"), ("server_error", "failed"), (None, "ok")]
+)
+async def test_a_stream_that_ends_with_an_error_is_counted_as_one(kind, outcome):
+    """
+    Its status was 200 when nobody knew yet; alerts, quotas and the access log go by how it ended. A text that quotes an
+    error is none.
+    """
+    event = (
+        {"delta": 'he said data: {"error": {"type": "server_error"}}'} if kind is None else {"error": {"type": kind}}
+    )
+
+    async def streams(worker, request):
+        stream = web.StreamResponse(headers=stamped(worker, **{"Content-Type": "text/event-stream"}))
+        await stream.prepare(request)
+        for each in ({"delta": "a"}, event):
+            await stream.write(b"data: " + json.dumps(each, separators=(",", ":")).encode() + b"\n\n")
+        return stream
+
+    async with scripted_fleet(1) as fleet:
+        fleet.workers[0].behaviour = streams
+        assert (await fleet.transcribe(stream="true"))[0] == 200
+        totals = (await fleet.status())["totals"]
+
+    assert {name: totals[name] for name in ("ok", "caller_error", "failed")} == {
+        "ok": 0, "caller_error": 0, "failed": 0, outcome: 1
+    }  # fmt: skip

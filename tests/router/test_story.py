@@ -20,6 +20,8 @@ def test_each_end_leaves_its_own_record():
     assert story.finished(1, tenant="").code == "ok"
     story.answered(400)
     assert story.finished(1, tenant="").code == "caller_error"
+    story.answered(500)
+    assert story.finished(1, tenant="").code == "internal_error"
     story.fail(Unavailable())
     assert (story.finished(1, tenant="").status, story.finished(1, tenant="").code) == (503, "overloaded")
     story.hung_up()
