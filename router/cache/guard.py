@@ -26,6 +26,7 @@ class Guard:
         self._now = now
         self._rests_until = 0.0
         self.failures = 0
+        self.clears = 0
 
     @property
     def kind(self) -> str:
@@ -54,7 +55,8 @@ class Guard:
         return await self._ask(self._store.size) or Size(None, None)
 
     async def clear(self) -> None:
-        """Forget everything; raises StoreFailed, since who asks must know."""
+        """Forget everything; raises StoreFailed, since who asks must know. `clears` tells who runs meanwhile."""
+        self.clears += 1
         try:
             async with asyncio.timeout(CLEAR_WITHIN_S):
                 await self._store.clear()

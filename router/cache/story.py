@@ -92,6 +92,7 @@ class Cache:
                 await _say_again(answer, job, reply)
                 return
         self.counts["miss"] += 1
+        clears = self.guard.clears
         with self._flights.lead(flight_key) as flight:
             recording = Recording(reply)
             try:
@@ -99,7 +100,8 @@ class Cache:
                 recording.end()
             finally:
                 flight.answer = recording.answer
-            if flight.answer is not None and flight.answer.may_be_kept and self._identity(job.model) == identity:
+            is_current = self._identity(job.model) == identity and self.guard.clears == clears
+            if flight.answer is not None and flight.answer.may_be_kept and is_current:
                 await self.guard.put(key, flight.answer.packed())
 
     async def _follow(self, flight: Flight, job: Job) -> Answer | None:

@@ -254,6 +254,21 @@ async def test_another_version_of_the_workers_is_another_answer():
         assert (await fleet.transcribe())[1][wire.CACHE] == "hit"
 
 
+async def test_what_ran_while_the_cache_was_cleared_is_not_kept():
+    """
+    Whoever has everything forgotten means the answer that is on its way as well.
+    """
+    async with scripted_fleet(1, **ON) as fleet:
+        gate = fleet.workers[0].behaviour = HoldGate()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(fleet.transcribe())
+            await gate.arrived.wait()
+            await fleet.service.cache.guard.clear()
+            gate.release.set()
+        assert running.result()[0] == 200
+        assert [(await fleet.transcribe())[1][wire.CACHE] for _ in range(2)] == ["miss", "hit"]
+
+
 async def test_the_plain_form_says_cached():
     """`cached` in what /transcribe answers."""
 
