@@ -104,7 +104,8 @@ class WorkerSettings:
     drain_timeout_s: float = setting(600, "how long a stopping worker finishes what it has", unit="s", least=0)
     max_rss_mb: float = setting(
         0,
-        "a worker that stays above this finishes what it has and ends with 0, to be restarted; 0: off",
+        "a worker that stays above this finishes what it has and ends with 0, to be restarted; with 3, for good, if "
+        "it had no request yet: the model needs more; 0: off",
         unit="MB",
         least=0,
     )

@@ -1,5 +1,6 @@
 """Starting and stopping one service, as a process: exit codes and the order of the drain."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -8,6 +9,10 @@ import time
 import urllib.request
 
 import pytest
+from aiohttp import web
+
+from fleet import serve
+from fleet.connection import ConnectionLimits
 
 SERVICE = """
 import asyncio, sys, time
@@ -97,6 +102,21 @@ def test_port_in_use(start, unused_tcp_port):
         assert service.wait(20) == 3
     said = service.stderr.read()
     assert said == f"error: cannot listen on 127.0.0.1:{unused_tcp_port}: Address already in use (PORT, HOST)\n"
+
+
+async def test_a_host_that_is_none_is_named_in_words(monkeypatch):
+    """A resolver's errors have numbers of their own, which the system calls unknown."""
+
+    async def unknown(*given, **more):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", unknown, raising=False)
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    with pytest.raises(serve.StartupError, match="Name or service not known"):
+        async with serve.listening(runner, "nowhere.invalid", 1, limits=ConnectionLimits()):
+            pass
+    await runner.cleanup()
 
 
 def test_crash(start):
