@@ -12,19 +12,24 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 WIDTH, HEADS, LAYERS = 32, 2, 1
 WORDS = 400
+TONGUES = ("en", "zh", "de", "fr")  # of the multilingual one: as the models before large-v3, it has no "yue"
 SPECIAL = ("endoftext", "startoftranscript", "translate", "transcribe", "startoflm", "startofprev", "nospeech")
 
 
-def build(directory: Path, seed: int = 0) -> None:
+def build(directory: Path, seed: int = 0, *, is_multilingual: bool = False) -> None:
     """Write the model; the same seed is the same model."""
     rng = np.random.default_rng(seed)
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(TONGUES if is_multilingual else ())
     spec = whisper_spec.WhisperSpec(LAYERS, HEADS, LAYERS, HEADS)
     _encoder(spec.encoder, rng)
     _decoder(spec.decoder, rng, tokenizer.get_vocab_size())
     vocabulary = tokenizer.get_vocab()
-    spec.register_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__))
-    spec.config.suppress_ids, spec.config.suppress_ids_begin, spec.config.lang_ids = [], [], []
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    if is_multilingual:
+        pieces[vocabulary["Ġw0"]] = ""  # by which CTranslate2 tells: only multilingual vocabularies have an empty piece
+    spec.register_vocabulary(pieces)
+    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], []
+    spec.config.lang_ids = [vocabulary[f"<|{tongue}|>"] for tongue in TONGUES] if is_multilingual else []
     spec.config.alignment_heads = [(LAYERS - 1, head) for head in range(HEADS)]
     spec.validate()
     spec.optimize(quantization="int8")
@@ -32,13 +37,13 @@ def build(directory: Path, seed: int = 0) -> None:
     tokenizer.save(str(directory / "tokenizer.json"))
 
 
-def _tokenizer() -> Tokenizer:
+def _tokenizer(tongues: tuple[str, ...]) -> Tokenizer:
     pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(f"Ġw{number}" for number in range(WORDS))]
     tokenizer = Tokenizer(models.BPE(vocab={piece: index for index, piece in enumerate(pieces)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     stamps = [f"<|{tick * 0.02:.2f}|>" for tick in range(1501)]
-    names = [*(f"<|{name}|>" for name in SPECIAL), "<|notimestamps|>", *stamps]
+    names = [*(f"<|{name}|>" for name in (*SPECIAL[:2], *tongues, *SPECIAL[2:])), "<|notimestamps|>", *stamps]
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
     return tokenizer
 
