@@ -11,6 +11,7 @@ from fleet.stages import Stages
 
 RECENT = 1024  # requests kept for percentiles
 RATE_S = 60
+WORKERS_KEPT = 1000  # pods come with a new name each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ class Ledger:
             counts = self.by_worker.setdefault(finished.worker, Counter())
             counts["total"] += 1
             counts[outcome_of(finished)] += 1
+            if len(self.by_worker) > WORKERS_KEPT:
+                del self.by_worker[next(iter(self.by_worker))]
 
     def rates(self, now: float) -> dict[str, float]:
         """Requests, audio seconds, errors and refusals of the last minute (of the last 1024 requests at most)."""

@@ -1,5 +1,7 @@
+from dataclasses import replace
+
 from fleet.stages import Stages
-from router.ledger import Finished, Ledger, outcome_of, percentiles
+from router.ledger import WORKERS_KEPT, Finished, Ledger, outcome_of, percentiles
 
 
 def finished(*, status: int = 200, code: str = "ok", at: float = 0.0, took_s: float = 1.0) -> Finished:
@@ -59,3 +61,15 @@ def test_rates_cover_the_last_minute():
     assert rates == {"req_s": 0.05, "audio_s_per_s": 0.333, "err_pct": 0, "reject_pct": 33.33}
     assert ledger.totals["requests"] == 4
     assert ledger.by_worker["w0"]["ok"] == 3
+
+
+def test_names_of_workers_do_not_pile_up():
+    """
+    A router that runs for years before pods that come and go remembers the last thousand.
+    """
+    ledger = Ledger()
+    for number in range(3000):
+        ledger.note(replace(finished(), worker=f"w{number}"))
+
+    assert len(ledger.by_worker) == WORKERS_KEPT
+    assert ledger.by_worker["w2999"]["ok"] == 1
