@@ -57,6 +57,10 @@ class Outcome:
     audio_s: float = 0.0
 
 
+class ReplyTooLong(Exception):
+    """More than any transcript has."""
+
+
 @contextmanager
 def _told_when_lost(lease: Lease, scope: asyncio.Timeout) -> Iterator[None]:
     """End the scope when the pool gives the worker up: once, and never after the exchange is over."""
@@ -94,13 +98,18 @@ class Attempts:
         except TimeoutError:
             return self._lost(reply, "the worker stopped answering")
         except aiohttp.ClientConnectorError as error:
-            if error.errno in OUT_OF_OUR_OWN:  # no worker's fault, and none is better: the request waits its turn
-                return Outcome(Failure.BUSY, detail=error.strerror or "cannot connect")
-            if error.errno == errno.ECONNREFUSED:
-                self._pool.refused(lease.worker, time.monotonic())
-            return Outcome(Failure.CONNECT, detail=error.strerror or "cannot connect")
+            return self._not_connected(lease, error)
+        except ReplyTooLong:  # the worker lives: this is no death that the body could be blamed for
+            return Outcome(Failure.CUT if reply.has_content else Failure.GARBAGE, detail="the reply is too long")
         except (aiohttp.ClientError, ConnectionError) as error:
             return self._lost(reply, type(error).__name__)
+
+    def _not_connected(self, lease: Lease, error: aiohttp.ClientConnectorError) -> Outcome:
+        if error.errno == errno.ECONNREFUSED:
+            self._pool.refused(lease.worker, time.monotonic())
+        # what the router is out of is no worker's fault, and none is better: the request waits its turn
+        failure = Failure.BUSY if error.errno in OUT_OF_OUR_OWN else Failure.CONNECT
+        return Outcome(failure, detail=error.strerror or "cannot connect")
 
     def _lost(self, reply: Reply, detail: str) -> Outcome:
         return Outcome(Failure.CUT if reply.has_content else Failure.LOST, detail=detail)
@@ -172,5 +181,5 @@ async def _at_most(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
     async for chunk in chunks:
         passed += len(chunk)
         if passed > limit:
-            raise aiohttp.ClientPayloadError("the reply is too long")
+            raise ReplyTooLong
         yield chunk

@@ -23,7 +23,7 @@ class Failure(Enum):
     BUSY = auto()  # the worker had no slot after all, or drains: nobody's fault
     CONNECT = auto()  # nothing was sent
     LOST = auto()  # connection gone, or the worker taken to be dead, before an answer
-    GARBAGE = auto()  # an answer that no worker of ours gives
+    GARBAGE = auto()  # an answer that no worker of ours gives, or one without end
     GATEWAY = auto()  # 502 or 504
     ERROR = auto()  # 500
     CUT = auto()  # gone after the caller saw part of the answer

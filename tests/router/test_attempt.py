@@ -39,6 +39,15 @@ async def promises_more(worker: ScriptedWorker, request: web.Request) -> web.Str
     return await dies(worker, request)
 
 
+async def never_ends(worker: ScriptedWorker, request: web.Request) -> web.StreamResponse:
+    """More than a transcript has, of which the caller sees nothing since it is all one event."""
+    response = web.StreamResponse(headers=stamped(worker, **{"Content-Type": "text/event-stream"}))
+    await response.prepare(request)
+    for _ in range(20):
+        await response.write(b"x" * (1 << 20))
+    return response
+
+
 @pytest.mark.parametrize(
     ("behaviour", "failure"),
     [
@@ -52,6 +61,7 @@ async def promises_more(worker: ScriptedWorker, request: web.Request) -> web.Str
         (dies, Failure.LOST),
         (promises_more, Failure.LOST),
         (stranger, Failure.GARBAGE),
+        (never_ends, Failure.GARBAGE),
     ],
 )
 async def test_every_way_to_fail_has_a_name(behaviour, failure):
