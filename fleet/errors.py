@@ -26,6 +26,7 @@ CODES: dict[int, tuple[str, ...]] = {
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
     429: ("rate_limit_exceeded", "concurrency_limit", "quota_exceeded"),
+    431: ("headers_too_large",),
     500: ("internal_error",),
     502: ("upstream_failed",),
     503: ("overloaded", "no_worker", "draining", "storage_unavailable"),
@@ -168,6 +169,14 @@ class UnsupportedMediaType(BadRequest):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_media_type"
     message = "Send the request as multipart/form-data without a Content-Encoding."
+
+
+class HeadersTooLarge(BadRequest):
+    """A line of the head is longer than any header that we read."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    code = "headers_too_large"
+    message = "A line of the request's head is too long."
 
 
 class RateLimited(FleetError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
-from fleet.errors import BadRequest, FleetError
+from fleet.errors import BadRequest, FleetError, HeadersTooLarge
 from fleet.web import error_response
 
 
@@ -24,9 +25,15 @@ class Parser(web.RequestHandler):
     ) -> web.StreamResponse:
         """The last answer on this connection."""
         super().handle_error(request, status, exc, message)  # it logs, and raises where an answer has begun
-        answer = error_response(BadRequest("This is not an HTTP request.") if status < 500 else FleetError())
+        answer = error_response(_named(status, exc))
         answer.force_close()
         return answer
+
+
+def _named(status: int, error: BaseException | None) -> FleetError:
+    if status >= 500:
+        return FleetError()
+    return HeadersTooLarge() if isinstance(error, LineTooLong) else BadRequest("This is not an HTTP request.")
 
 
 def parser_of(server: web.Server) -> Callable[[], Parser]:

@@ -218,6 +218,8 @@ REQUESTS = [
     ("H-17", request(*HEAD, "Content-Length: -5"), 400),
     ("H-17", request(*HEAD, "Content-Length: +5"), 400),
     ("H-17", request(*HEAD, "Content-Length: 1" + "0" * 23), 400),
+    ("H-17", request("GET /healthz HTTP/1.1", "Host: x", "A: " + "b" * 10_000), 431),
+    ("H-17", request("GET /healthz?" + "b" * 10_000 + " HTTP/1.1", "Host: x"), 431),
     ("H-18", request("GET /healthz HTTP/1.1", "Host: x", "Host: y"), 400),
     ("H-18", request("GET /healthz HTTP/1.1"), 400),
     ("H-19", b"GET /healthz HTTP/1.1\r\nHost: x\nA: b\n\n", 400),
