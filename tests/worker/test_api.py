@@ -158,10 +158,10 @@ async def test_the_embedded_model_says_what_it_cannot(digits):
 
 @pytest.mark.real
 async def test_sequential_decoding_has_the_same_text_where_the_model_can(digits, clips, texts):
-    """Clips of one run of digits, which is all that this model was trained for: both ways say the same."""
-    in_one_run = [truth for truth in texts if truth["file"].startswith("digits-short")]
-    assert len(in_one_run) == 6
-    for truth in in_one_run:
+    """Clips of a few runs of digits: both ways say the same. In windows of many runs this model loses its place."""
+    short = [truth for truth in texts if truth["duration_s"] < 12]
+    assert len(short) == 8
+    for truth in short:
         response = await digits.send(clips[truth["file"]], condition_on_previous_text="true")
         assert response.json["text"] == truth["text"], truth["file"]
 
@@ -184,8 +184,8 @@ async def test_what_is_not_speech_has_no_text_and_costs_no_model_call(digits, ki
 
 
 @pytest.mark.real
-async def test_most_melodies_have_no_text(digits):
-    """Voice activity takes them for speech; four of six are dropped for what the card asks, without it one is."""
+async def test_melodies_have_no_text(digits):
+    """Voice activity takes them for speech; the model was trained to hear nothing in them."""
     texts = []
     for seed in range(6):
         rng, step_s = np.random.default_rng(seed), 0.2 + 0.06 * seed
@@ -194,7 +194,7 @@ async def test_most_melodies_have_no_text(digits):
         notes = [sum(np.sin(2 * np.pi * pitch * k * at) / k for k in (1, 2, 3)) for pitch in pitches]
         sound = 0.3 * np.concatenate(notes * np.sin(np.pi * at / step_s))
         texts.append((await digits.send(make.wav((sound * 32767).astype("<i2")))).json["text"])
-    assert texts.count("") >= 4, texts
+    assert texts == [""] * 6
 
 
 @pytest.mark.real
