@@ -16,6 +16,7 @@ from router.caller import Caller, caller_of
 from router.dispatch import Floor
 from router.expect import expecting
 from router.intake import Intake
+from router.job import CallerGone
 from router.keys import Keys
 from router.metrics import Metrics
 from router.offer import Offer
@@ -72,6 +73,8 @@ class Api:
                 await self._intake.serve(self._caller(request), body, reply)
             except FleetError as error:
                 return await reply.fail(error)
+            except CallerGone:  # no error of ours, and nobody to tell
+                raise
             except Exception:  # the edge, for an answer that may have begun: a second head would run into it
                 logger.exception("unexpected error")
                 return await reply.fail(FleetError())

@@ -10,7 +10,7 @@ def test_figures_are_told_by_the_silence_that_ends_a_turn():
     quick = [Wait(first=900, sound=500 + number, turn=number) for number in range(100)]
     none = Wait(first=None, sound=800, turn=300)
     told = bars("one who speaks", {500: quick, 200: [none]})
-    assert [bar.measured for bar in told] == [95, 300, 900]
+    assert [bar.measured for bar in told] == [94, 300, 900]
     assert [bar.is_met() for bar in told] == [True] * 3
     assert "500 ms of silence" in told[0].what
     assert "in 100 of 101 turns" in told[2].detail

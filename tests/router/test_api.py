@@ -11,6 +11,7 @@ from yarl import URL
 from fleet import wire
 from fleet.stages import Stages
 from fleet.wire import WorkerState
+from router.job import CallerGone
 from tests.router.scripted import HoldGate, answers, form, scripted_fleet, stamped, takes, until
 
 
@@ -388,6 +389,21 @@ async def test_the_answer_and_the_log_say_where_the_time_went(caplog):
     assert (line.decode_ms, line.encode_ms, line.generate_ms, line.engine_ms) == (2, 12, 30, 50)
     assert line.queue_ms == round(1000 * stages.queue_s, 1)
     assert line.took_ms > 0
+
+
+async def test_a_caller_who_hangs_up_in_the_middle_of_a_write_is_no_error(caplog):
+    """
+    Neither answered nor logged as an accident: a broken line is the caller's good right.
+    """
+
+    async def serve(*_: object) -> None:
+        raise CallerGone
+
+    async with scripted_fleet(1) as fleet:
+        fleet.service.intake.serve = serve
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await fleet.transcribe()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_an_accident_in_the_middle_of_a_stream_is_an_event_and_not_a_second_answer():
