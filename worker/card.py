@@ -25,7 +25,6 @@ class ModelCard:
     temperatures: tuple[float, ...] = TEMPERATURES
     log_prob_threshold: float = -1.0  # a mean below it is a failure, and silence where the next one says so too
     no_speech_threshold: float = 0.6  # -1: whatever is improbable is silence
-    takes_prompts: bool = True  # false: it was never trained with words before the speech, so none are given to it
     vad_threshold: float = 0.5
     min_speech_ms: int = 250
     max_speech_s: float = 30.0

@@ -28,8 +28,8 @@ def decode_options(request: TranscriptionRequest, settings: WorkerSettings, fact
         task=request.task,
         language=_language(request, settings, facts),
         languages=tuple(one for one in map(partial(_nearest, facts), request.languages) if one in facts.languages),
-        prompt=(request.prompt or "")[-PROMPT_CHARS_MAX:] or None if card.takes_prompts else None,
-        hotwords=(request.hotwords or "")[:PROMPT_CHARS_MAX] or None if card.takes_prompts else None,
+        prompt=(request.prompt or "")[-PROMPT_CHARS_MAX:] or None,
+        hotwords=(request.hotwords or "")[:PROMPT_CHARS_MAX] or None,
         beam_size=_first(request.beam_size, settings.beam_size, card.beam_size),
         temperatures=_temperatures(request, settings, card),
         compression_ratio_threshold=settings.compression_ratio_threshold,
@@ -54,12 +54,9 @@ def ignored(request: TranscriptionRequest, facts: EngineFacts) -> tuple[str, ...
     Not refused: many clients send a language always, and an English-only model is asked for English then.
     """
     only = facts.languages if len(facts.languages) == 1 else None
-    is_deaf = not facts.card.takes_prompts
     told = {
         "language": only is not None and request.language not in (None, *only),
         "languages": bool(request.languages) and not set(request.languages) & set(facts.languages),
-        "prompt": is_deaf and bool(request.prompt),
-        "hotwords": is_deaf and bool(request.hotwords),
     }
     return tuple(name for name, is_ignored in told.items() if is_ignored)
 

@@ -39,31 +39,27 @@ def test_the_request_wins_over_the_setting_and_that_over_the_card():
 
 
 @pytest.mark.parametrize(
-    ("asked", "languages", "takes_prompts", "named"),
+    ("asked", "languages", "named"),
     [
-        (TranscriptionRequest(language="fr"), ("en",), True, ("language",)),
-        (TranscriptionRequest(language="en"), ("en",), True, ()),
-        (TranscriptionRequest(), ("en",), True, ()),
-        (TranscriptionRequest(language="de"), ("en", "de"), True, ()),
-        (TranscriptionRequest(languages=("fr", "it")), ("en", "de"), True, ("languages",)),
-        (TranscriptionRequest(languages=("fr", "de")), ("en", "de"), True, ()),
-        (TranscriptionRequest(prompt="Ann", hotwords="Bob"), ("en",), True, ()),
-        (TranscriptionRequest(prompt="Ann", hotwords="Bob"), ("en",), False, ("prompt", "hotwords")),
+        (TranscriptionRequest(language="fr"), ("en",), ("language",)),
+        (TranscriptionRequest(language="en"), ("en",), ()),
+        (TranscriptionRequest(), ("en",), ()),
+        (TranscriptionRequest(language="de"), ("en", "de"), ()),
+        (TranscriptionRequest(languages=("fr", "it")), ("en", "de"), ("languages",)),
+        (TranscriptionRequest(languages=("fr", "de")), ("en", "de"), ()),
+        (TranscriptionRequest(prompt="Ann", hotwords="Bob"), ("en",), ()),
     ],
 )
-def test_what_means_nothing_to_the_model_is_named(asked, languages, takes_prompts, named):
+def test_what_means_nothing_to_the_model_is_named(asked, languages, named):
     """And only that: a caller who always sends its language learns what became of it."""
-    assert ignored(asked, facts(ModelCard(takes_prompts=takes_prompts), languages)) == named
+    assert ignored(asked, facts(languages=languages)) == named
 
 
-def test_a_model_that_was_never_prompted_is_not_prompted():
-    """Words before the speech reach a model whose card does not forbid them."""
+def test_words_before_the_speech_reach_the_model():
+    """A prompt and hotwords, as they were sent."""
     asked = TranscriptionRequest(prompt="Ann, kubectl", hotwords="Bob")
-    general, digits = (
-        decode_options(asked, WorkerSettings(), facts(ModelCard(takes_prompts=on))) for on in (True, False)
-    )
+    general = decode_options(asked, WorkerSettings(), facts())
     assert (general.prompt, general.hotwords) == ("Ann, kubectl", "Bob")
-    assert (digits.prompt, digits.hotwords) == (None, None)
 
 
 def test_the_card_says_how_sure_a_model_must_be():
