@@ -12,6 +12,7 @@ A name belongs here when two of them need it; it moves out when one stops. Nothi
     settings   environment and options -> one frozen record; --help
     web        what every HTTP answer of ours has: request id, error envelope, aliases of a route
     figure     a number with three digits, for tables
+    malloc     settings of glibc's allocator
     serve      run one aiohttp application: signals, drain, close, exit code
     supervise  a router and N workers on this machine (`whisper-fleet up`)
     cli        the console script

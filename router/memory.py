@@ -6,20 +6,13 @@ after each of them, and the system fills what it hands out again with zeros, pag
 request's processor time.
 """
 
-import ctypes
-
+from fleet import malloc
 from router.spool import MEMORY_BYTES_EACH
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 KEPT_BYTES = 8 << 20  # free at the top of the heap before any of it is given back
 OWN_MAPPING_BYTES = 2 * MEMORY_BYTES_EACH  # what is larger gets a mapping of its own, and gives all of it back
 
 
 def keep_small_blocks() -> None:
     """Call once, at the start; does nothing without glibc."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-    mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES)
+    malloc.tune({malloc.M_TRIM_THRESHOLD: KEPT_BYTES, malloc.M_MMAP_THRESHOLD: OWN_MAPPING_BYTES})

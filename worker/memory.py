@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import psutil
 
+from fleet import malloc
 from fleet.serve import StartupError
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # <malloc.h>
 NEVER = (1 << 31) - 1
 LOOK_S = 1.0
 IDLE_LOOKS = 3  # in a row: between two calls there is no point in giving back
@@ -28,12 +28,7 @@ logger = logging.getLogger(__name__)
 
 def keep_blocks() -> None:
     """One heap, and freed blocks stay in it. Call once, before any thread starts; does nothing without glibc."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return
-    for name, value in ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER)):
-        mallopt(name, value)
+    malloc.tune({malloc.M_ARENA_MAX: 1, malloc.M_MMAP_MAX: 0, malloc.M_TRIM_THRESHOLD: NEVER})
 
 
 def trim() -> None:
