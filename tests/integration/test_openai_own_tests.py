@@ -30,7 +30,8 @@ def openai_source() -> Path:
             [*command, "--dest", str(cache), name.replace("-", "==")], capture_output=True, text=True, timeout=100
         )
         if done.returncode:
-            pytest.skip(f"the package registry did not give {name}.tar.gz: {done.stderr.strip()[-200:]}")
+            why = done.stderr.strip()[-200:]
+            pytest.skip(f"the package registry did not give {name}.tar.gz, so its tests are NOT run here: {why}")
         with tarfile.open(cache / f"{name}.tar.gz") as archive:
             is_choosy = hasattr(tarfile, "data_filter")  # not in the first releases of Python 3.11
             archive.extractall(cache, **({"filter": "data"} if is_choosy else {}))  # noqa: S202  the installed release's

@@ -10,10 +10,20 @@ import numpy as np
 from ctranslate2.specs import whisper_spec
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from worker.engine import WhisperEngine
+from worker.settings import WorkerSettings
+
 WIDTH, HEADS, LAYERS = 32, 2, 1
 WORDS = 400
 TONGUES = ("en", "zh", "de", "fr")  # of the multilingual one: as the models before large-v3, it has no "yue"
 SPECIAL = ("endoftext", "startoftranscript", "translate", "transcribe", "startoflm", "startofprev", "nospeech")
+
+
+def loaded(directory: Path) -> WhisperEngine:
+    """The engine with the model of this directory, on one thread."""
+    engine = WhisperEngine(WorkerSettings(model=str(directory), cpu_threads=1))
+    engine.load()
+    return engine
 
 
 def build(directory: Path, seed: int = 0, *, is_multilingual: bool = False) -> None:

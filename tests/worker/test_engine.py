@@ -41,9 +41,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(directory: Path) -> WhisperEngine:
-    engine = WhisperEngine(WorkerSettings(model=str(directory), cpu_threads=1))
-    engine.load()
-    return engine
+    return random_whisper.loaded(directory)
 
 
 @pytest.fixture(scope="module")

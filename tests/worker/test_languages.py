@@ -9,7 +9,6 @@ from faster_whisper import WhisperModel
 
 from tests.worker import random_whisper
 from worker.engine import WhisperEngine
-from worker.settings import WorkerSettings
 from worker.window import RATE, DecodeOptions, Piece, Region, Samples, Window
 
 pytestmark = pytest.mark.real
@@ -26,9 +25,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(directory: Path) -> WhisperEngine:
-    engine = WhisperEngine(WorkerSettings(model=str(directory), cpu_threads=1))
-    engine.load()
-    return engine
+    return random_whisper.loaded(directory)
 
 
 @pytest.fixture(scope="module")
