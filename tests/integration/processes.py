@@ -33,6 +33,8 @@ def free_port() -> int:
 class Service:
     """`python -m router` or `python -m worker` on a port of its own. State: the process."""
 
+    workers: tuple[Service, ...] = ()  # a router's
+
     def __init__(self, module: str, *options: str, port: int | None = None, **environ: str) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -62,6 +64,16 @@ class Service:
             assert time.monotonic() < deadline, self.log.read_text()
             await asyncio.sleep(0.03)
 
+    async def wait_sees(self, client: aiohttp.ClientSession, workers: int) -> None:
+        """A router is ready with the first worker that it has found; this waits for so many of them."""
+        async with asyncio.timeout(READY_WITHIN_S):
+            while await self._ready_workers(client) < workers:  # noqa: ASYNC110  there is no event across processes
+                await asyncio.sleep(0.03)
+
+    async def _ready_workers(self, client: aiohttp.ClientSession) -> int:
+        async with client.get(f"{self.url}/health") as response:
+            return int((await response.json())["ready"])
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -80,16 +92,20 @@ def worker(model: str = "fake:0.2", *options: str, port: int | None = None) -> S
 
 
 def router(workers: list[Service], *options: str, port: int | None = None) -> Service:
-    return Service("router", "--workers", ",".join(one.url for one in workers), *options, port=port)
+    service = Service("router", "--workers", ",".join(one.url for one in workers), *options, port=port)
+    service.workers = tuple(workers)
+    return service
 
 
 @asynccontextmanager
 async def up(*services: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    """Wait for services that were started in order; end them all afterwards."""
+    """Wait for services that were started in order, and for routers to see those workers; end them all afterwards."""
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
             for service in services:
                 await service.wait_ready(client)
+                if started := set(service.workers) & set(services):
+                    await service.wait_sees(client, len(started))
             yield client
     finally:
         for service in services:
