@@ -42,9 +42,9 @@ class Measured:
 # BENCHMARKS.md: whole fleets of one-thread workers on an AMD EPYC, over HTTP, clips of 5 s. What a window costs beside
 # what audio costs is the difference that AUDIO_CONTEXT=auto makes there.
 MEASURED = {
-    "spoken-digits": Measured(0.0, 0.0056),
-    "tiny": Measured(0.65, 0.024),
-    "base": Measured(1.45, 0.04),
+    "spoken-digits": Measured(0.0, 0.0058),
+    "tiny": Measured(0.43, 0.024),
+    "base": Measured(0.79, 0.04),
 }
 
 
@@ -141,8 +141,9 @@ def answer(wanted: SizeSettings) -> list[str]:
     cores = (workers + wanted.spare) * wanted.threads
     source = "as given" if wanted.rtf is not None else f"{wanted.model}, measured on one core of an AMD EPYC"
     lines = [
-        f"load       {audio_s:.3g} seconds of speech a second, {load_.calls_per_s:.3g} clips of {wanted.clip_s:g} s",
-        f"work       {load_.work_s:.3g} s a clip ({source}): {load_.busy:.3g} workers busy all the time",
+        f"load       {audio_s:.3g} s of speech a second, in clips of {wanted.clip_s:g} s:"
+        f" {load_.calls_per_s:.3g} a second",
+        f"work       {load_.work_s:.3g} s for a clip ({source}): keeps {load_.busy:.3g} workers busy",
         f"workers    {workers}: busy {load_.busy / workers:.0%} of the time; {load_.share_waiting(workers):.1%} of the"
         f" clips wait, {load_.share_waiting(workers, wanted.wait_s):.1%} longer than {wanted.wait_s:g} s;"
         f" mean {load_.mean_wait_s(workers):.2g} s",
