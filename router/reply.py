@@ -14,6 +14,7 @@ from router.job import CallerGone
 
 ERROR = b'data: {"error":'  # as our workers write it; no text can hold it, since JSON escapes quotation marks
 CALLERS = b'"invalid_request_error"'
+DONE = b'"type":"transcript.text.done"'  # the last event; what comes after it, a death of the worker too, is no answer
 COMMENTS = re.compile(rb"(?::[^\n]*\n\n)*")  # that keep the line open, and are no part of an answer
 
 
@@ -65,6 +66,8 @@ class CallerReply:
         if self._is_event_stream and ERROR in chunk:
             self.status = 400 if CALLERS in chunk else 500
         await self._write(chunk)
+        if self._is_event_stream and DONE in chunk:
+            await self._end()
 
     async def keep_alive(self) -> None:
         """A comment that event parsers skip, so that no proxy takes the line to be dead."""
@@ -106,7 +109,7 @@ class CallerReply:
         self._stream = stream
 
     async def _write(self, chunk: bytes) -> None:
-        if self._stream is not None:
+        if self._stream is not None and not self._is_ended:
             with _caller():
                 await self._stream.write(chunk)
 

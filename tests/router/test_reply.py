@@ -138,6 +138,22 @@ async def test_a_failure_after_the_answer_adds_nothing_to_it():
     assert (await answered(steps))[1] == b': waiting\n\ndata: {"a":1}\n\n'
 
 
+async def test_a_failure_after_the_last_event_adds_nothing_to_it():
+    """
+    A worker may die between its last event and the end of its line; its caller has the whole answer by then.
+    """
+    done = b'data: {"type":"transcript.text.done","text":"one"}\n\n'
+
+    async def steps(reply):
+        await reply.start(200, SSE)
+        await reply.write(done[:20])
+        await reply.write(done[20:])
+        await reply.write(b": waiting\n\ndata: {")
+        return await reply.fail(UpstreamFailed())
+
+    assert (await answered(steps))[1] == done
+
+
 async def test_a_failure_in_the_middle_of_a_plain_body_cuts_the_line():
     """
     A client must not take half a transcript for a whole one.
