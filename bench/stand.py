@@ -43,6 +43,7 @@ class Stand:
     worker_urls: tuple[str, ...]
     router: psutil.Process | None
     http: aiohttp.ClientSession
+    workers: tuple[psutil.Process, ...] = ()
 
 
 @asynccontextmanager
@@ -58,7 +59,8 @@ async def fleet(
         urls = tuple(f"http://127.0.0.1:{port}" for port in ports.workers)
         async with started(specs) as (children, http):
             router = service(children[-1]) if has_router else None
-            yield Stand(drawn.url if has_router else urls[0], urls, router, http)
+            found = tuple(service(child) for child in children[:workers])
+            yield Stand(drawn.url if has_router else urls[0], urls, router, http, found)
 
 
 @asynccontextmanager
