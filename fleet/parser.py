@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from fleet.errors import BadRequest, FleetError, HeadersTooLarge
-from fleet.web import error_response
+from fleet.web import SERVER, error_response
 
 
 class Parser(web.RequestHandler):
@@ -26,6 +26,7 @@ class Parser(web.RequestHandler):
         """The last answer on this connection."""
         super().handle_error(request, status, exc, message)  # it logs, and raises where an answer has begun
         answer = error_response(_named(status, exc))
+        answer.headers["Server"] = SERVER
         answer.force_close()
         return answer
 

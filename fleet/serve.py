@@ -22,6 +22,7 @@ from aiohttp import web
 from fleet.connection import Connection, ConnectionLimits, Connections
 from fleet.junk import Junk
 from fleet.parser import parser_of
+from fleet.settings import SettingError
 
 EXIT_OK, EXIT_CRASH, EXIT_STARTUP, EXIT_ENGINE = 0, 1, 3, 70
 
@@ -62,7 +63,7 @@ def run(
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(build, host=host, port=port, keepalive_s=keepalive_s, limits=limits, backlog=backlog))
-    except* StartupError as group:
+    except* (StartupError, SettingError) as group:  # some settings are only understood by the part that uses them
         for error in group.exceptions:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal, also where logs are JSON
         code = EXIT_STARTUP

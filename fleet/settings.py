@@ -6,6 +6,7 @@ same name in kebab case, an option; options win. A wrong value is one sentence t
 """
 
 import argparse
+import math
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, field, fields
@@ -172,7 +173,8 @@ def _number(text: str, wanted: type, one: Field[Any]) -> float:
         value: float = wanted(text)
     except ValueError as error:
         raise SettingError(f"{name} must be {kind}{bounds}; it is {text!r}.") from error
-    if not (least if least is not None else value) <= value <= (most if most is not None else value):
+    is_below, is_above = least is not None and value < least, most is not None and value > most
+    if not math.isfinite(value) or is_below or is_above:
         raise SettingError(f"{name} must be {kind}{bounds}; it is {text}.")
     return value
 

@@ -18,6 +18,7 @@ from fleet.wire import REQUEST_ID
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ExpectHandler = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
+SERVER = "whisper-fleet"  # not which versions of what: that is for attackers only
 ID_KEY = web.RequestKey("request_id", str)
 BEGUN = web.RequestKey("begun", bool)  # the head of the answer is sent
 SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -108,7 +109,7 @@ async def stamp(request: web.Request, response: web.StreamResponse) -> None:
     The request's id; and that no browser may take a transcript for a page, whatever somebody dictated.
     """
     request[BEGUN] = True
-    response.headers["Server"] = "whisper-fleet"  # not which versions of what: that is for attackers only
+    response.headers["Server"] = SERVER
     response.headers["X-Content-Type-Options"] = "nosniff"
     if ID_KEY in request:
         response.headers[REQUEST_ID] = request[ID_KEY]

@@ -10,7 +10,7 @@ DAY_S = 86_400
 MOST = 1e12  # of anything; a file may hold numbers that no arithmetic can
 PERIODS_S = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": DAY_S, "day": DAY_S}
 PERIOD_NAMES = {1: "second", 60: "minute", 3600: "hour", DAY_S: "day"}
-RATE = re.compile(r"(\d+(?:\.\d+)?)/([a-z]+)")
+RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)/([a-z]+)", re.ASCII)
 
 
 class LimitError(Exception):

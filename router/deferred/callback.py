@@ -20,6 +20,7 @@ from fleet.settings import SettingError
 URL_CHARS_MAX = 2048
 TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # RFC 6052, RFC 4291 2.5.5.1
 PORTS = {"http": 80, "https": 443}
+ENCODED = "whsec_"  # before the base64 of a secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -78,9 +79,21 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return None
 
 
-def signed(secret: str, *, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
+def key_of(secret: str) -> bytes:
+    """What WEBHOOK_SECRET signs with: the text itself, or the base64 behind `whsec_`. Raises SettingError."""
+    if not secret.startswith(ENCODED):
+        return secret.encode()
+    try:
+        key = base64.b64decode(secret.removeprefix(ENCODED), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise SettingError(f"WEBHOOK_SECRET: what follows {ENCODED} must be the base64 of a key.")
+    return key
+
+
+def signed(key: bytes, *, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
     """The headers of the Standard Webhooks specification, which libraries in many languages verify."""
-    key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
     content = f"{message_id}.{timestamp_s}.".encode() + body
     signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp_s), "webhook-signature": f"v1,{signature}"}

@@ -30,8 +30,9 @@ def open_database(jobs: str, *, port: int, environ: Mapping[str, str] = os.envir
     """
     The database that JOBS names; None if it is off, or if the default folder cannot be used.
 
-    Raises StartupError for one that was asked for by name and cannot be used.
+    Raises SettingError for what JOBS cannot be, StartupError for one that was asked for by name and cannot be used.
     """
+    check(jobs)
     if jobs == "off":
         return None
     if jobs.startswith(POSTGRES_PREFIXES):

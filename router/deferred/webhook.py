@@ -20,7 +20,7 @@ from aiohttp.resolver import ThreadedResolver
 
 from fleet.errors import BadRequest, Unavailable
 from router.deferred.book import Book
-from router.deferred.callback import Allowed, signed
+from router.deferred.callback import Allowed, key_of, signed
 from router.deferred.record import Record
 from router.deferred.store import JobStore
 
@@ -34,12 +34,16 @@ logger = logging.getLogger(__name__)
 
 
 class Webhooks:
-    """Sends what is due. One for each router; the store sees to it that two do not send the same at once."""
+    """
+    Sends what is due. One for each router; the store sees to it that two do not send the same at once.
+
+    Raises SettingError for a secret that cannot sign.
+    """
 
     def __init__(self, book: Book, allowed: Allowed, *, secret: str, pause_s: float = PAUSE_S) -> None:
         self._book = book
         self._allowed = allowed
-        self._secret = secret
+        self._key = key_of(secret)
         self._pause_s = pause_s
         self._news = asyncio.Event()
 
@@ -77,7 +81,7 @@ class Webhooks:
 
     async def _post(self, client: aiohttp.ClientSession, record: Record) -> bool:
         body = json.dumps(self._message(record)).encode()
-        headers = signed(self._secret, message_id=record.id, timestamp_s=int(time.time()), body=body)
+        headers = signed(self._key, message_id=record.id, timestamp_s=int(time.time()), body=body)
         try:
             url = self._allowed.check(record.callback_url or "")  # the list may have changed since
             async with client.post(

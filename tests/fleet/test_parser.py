@@ -36,6 +36,8 @@ async def test_what_is_no_request_is_told_so_and_not_quoted(sent):
 
     head, _, body = answers[0].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.0 400 ")
+    assert b"\r\nServer: whisper-fleet\r\n" in head + b"\r\n"
+    assert b"aiohttp" not in head
     assert json.loads(body)["error"] == {
         "message": "This is not an HTTP request.",
         "type": "invalid_request_error",

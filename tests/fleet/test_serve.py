@@ -13,6 +13,7 @@ from aiohttp import web
 
 from fleet import serve
 from fleet.connection import ConnectionLimits
+from fleet.settings import SettingError
 
 SERVICE = """
 import asyncio, sys, time
@@ -102,6 +103,16 @@ def test_port_in_use(start, unused_tcp_port):
         assert service.wait(20) == 3
     said = service.stderr.read()
     assert said == f"error: cannot listen on 127.0.0.1:{unused_tcp_port}: Address already in use (PORT, HOST)\n"
+
+
+def test_a_setting_that_only_its_part_understands(capsys):
+    """One sentence and exit code 3 there too: with a traceback and 1, it would be tried again for ever."""
+
+    def build():
+        raise SettingError("JOBS must be something else.")
+
+    assert serve.run(build, host="127.0.0.1", port=0, keepalive_s=5) == serve.EXIT_STARTUP
+    assert capsys.readouterr().err == "error: JOBS must be something else.\n"
 
 
 async def test_a_host_that_is_none_is_named_in_words(monkeypatch):

@@ -53,6 +53,7 @@ def test_empty_optional_is_unset():
         ({"QUEUE_LIMIT": "101"}, "QUEUE_LIMIT must be a whole number from 0 to 100; it is 101."),
         ({"WAIT_S": "-1"}, "WAIT_S must be a number from 0 up; it is -1."),
         ({"WAIT_S": "nan"}, "WAIT_S must be a number from 0 up; it is nan."),
+        ({"WAIT_S": "inf"}, "WAIT_S must be a number from 0 up; it is inf."),
         ({"IS_OPEN": "perhaps"}, "IS_OPEN must be true or false; it is 'perhaps'."),
         ({"MODE": "c"}, "MODE must be one of a, b; it is 'c'."),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.errors import BadRequest
 from fleet.settings import SettingError
-from router.deferred.callback import Allowed, signed
+from router.deferred.callback import Allowed, key_of, signed
 
 LISTED = ("hooks.example", "other.example:8443", "http://inner.example", "10.1.0.0/16", "http://127.0.0.1:9000")
 
@@ -103,6 +103,14 @@ def test_signatures_can_be_verified():
     """By the published recipe; a secret may be given as text or as whsec_BASE64."""
     raw = b"sixteen byte key"
     for secret in ("sixteen byte key", f"whsec_{base64.b64encode(raw).decode()}"):
-        headers = signed(secret, message_id="id", timestamp_s=17, body=b'{"a":1}')
+        headers = signed(key_of(secret), message_id="id", timestamp_s=17, body=b'{"a":1}')
         wanted = base64.b64encode(hmac.new(raw, b'id.17.{"a":1}', hashlib.sha256).digest()).decode()
         assert headers == {"webhook-id": "id", "webhook-timestamp": "17", "webhook-signature": f"v1,{wanted}"}
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_abc", "whsec_a-b_"])
+def test_a_secret_that_cannot_sign_is_told_when_the_router_starts(secret):
+    """Found only with the first webhook, it ended the router, and its successors as well."""
+    with pytest.raises(SettingError, match="WEBHOOK_SECRET") as told:
+        key_of(secret)
+    assert "abc" not in str(told.value)

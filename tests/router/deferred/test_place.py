@@ -22,6 +22,8 @@ def test_bad_values_are_told_and_not_repeated(jobs):
     with pytest.raises(SettingError, match="JOBS") as error:
         check(jobs)
     assert "secret" not in str(error.value)
+    with pytest.raises(SettingError, match="JOBS"):  # in place of a store that nobody asked for
+        open_database(jobs, port=1)
 
 
 def test_where_jobs_are_by_default():

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from router.deferred import webhook
-from router.deferred.callback import Allowed, signed
+from router.deferred.callback import Allowed, key_of, signed
 from router.deferred.webhook import CheckedResolver
 from tests.router.deferred.jobs_fleet import jobs_fleet
 from tests.router.scripted import until
@@ -63,7 +63,7 @@ async def test_a_caller_is_told(tmp_path, monkeypatch):
         assert (message["type"], message["data"]["id"]) == ("job.succeeded", job_id)
         assert "text" not in message["data"]
         timestamp_s = int(headers["webhook-timestamp"])
-        wanted = signed(SECRET, message_id=job_id, timestamp_s=timestamp_s, body=body)
+        wanted = signed(key_of(SECRET), message_id=job_id, timestamp_s=timestamp_s, body=body)
         assert {name: headers[name] for name in wanted} == wanted
         await asyncio.sleep(0.1)
         assert len(receiver.seen) == 1
