@@ -94,7 +94,7 @@ class Use(RuleBasedStateMachine):
 
 
 TestUse = Use.TestCase
-TestUse.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestUse.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_concurrency_is_given_back_by_whatever_ends_a_request():

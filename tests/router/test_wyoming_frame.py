@@ -84,7 +84,7 @@ async def test_reading_may_be_broken_off_anywhere():
     assert (await stream.next()).payload == b"abc"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(kind=st.text(), data=st.dictionaries(st.text(), VALUES, min_size=1))
 def test_the_package_reads_ours(kind, data):
     """

@@ -169,7 +169,7 @@ async def play(house, some_calls, some_faults):
     return outcomes
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None)
 @given(some_calls=calls, some_faults=faults, slots=st.integers(1, 3), seed=st.integers(0, 5))
 def test_whatever_happens_slots_callers_and_bytes_are_accounted_for(some_calls, some_faults, slots, seed):
     """
@@ -196,7 +196,7 @@ def test_whatever_happens_slots_callers_and_bytes_are_accounted_for(some_calls, 
     simulate(story)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None)
 @given(some_calls=calls)
 def test_without_faults_everyone_is_served_or_told_why(some_calls):
     """
@@ -211,7 +211,7 @@ def test_without_faults_everyone_is_served_or_told_why(some_calls):
     assert set(simulate(story)) <= {"ok", "bad", "hung up", "deadline_exceeded", "overloaded"}
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(early=st.floats(0, 1e4), later_s=st.floats(1e-6, 1e4), small_s=st.floats(0, 1e4), large_s=st.floats(0, 1e4))
 def test_overtaking_is_bounded(early, later_s, small_s, large_s):
     """
@@ -225,7 +225,7 @@ def test_overtaking_is_bounded(early, later_s, small_s, large_s):
     assert order_key(0, 72.0) <= 95.1
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(
     refusals=st.lists(
         st.tuples(st.floats(0, 5), st.floats(0, 1e4), st.floats(0, 100)).map(lambda each: tuple(map(float, each)))
