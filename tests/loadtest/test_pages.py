@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from loadtest.outcome import Ending, Outcome
 from loadtest.pages import COLUMNS, rows
 from loadtest.recorder import Tally
 from loadtest.run import generator_spec
+from tests.integration.processes import free_port
 
 
 def test_rows_have_every_column(outcome: Callable[..., Outcome]) -> None:
@@ -43,9 +43,7 @@ async def test_locusts_pages_have_the_tab() -> None:
     """
     The page offers the tab, and the figures that it asks for every two seconds carry the rows.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--web-host", "127.0.0.1", "--web-port", str(port), "--scenario", "mixed"]
     async with running(generator_spec("http://127.0.0.1:9", options, dict(os.environ))):
         page = await asyncio.to_thread(_fetch, f"http://127.0.0.1:{port}/")

@@ -18,16 +18,11 @@ import psutil
 import pytest
 
 from fleet.serve import EXIT_STARTUP
+from tests.integration.processes import free_port
 from tests.worker import clips as make
 from tests.worker.conftest import SAMPLES
 
 pytestmark = pytest.mark.real
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.processes import free_port
 from tests.programs import missing
 
 
@@ -16,9 +17,7 @@ class RedisServer:
     """A `redis-server` that keeps nothing on disk. State: the process."""
 
     def __init__(self, folder: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self.start()
 
