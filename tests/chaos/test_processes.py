@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from tests.chaos import rolling
-from tests.integration.processes import ask, busy_slots, free_port, router, up, worker
+from tests.integration.processes import ask, busy_slots, free_port, router, shows, up, worker
 
 pytestmark = pytest.mark.real
 
 
 async def test_s07_a_router_killed_in_the_middle_is_back_and_nothing_hangs():
     """kill -9 with requests in flight: their callers see the line cut; the next router serves, and slots are free."""
-    held = worker("fake:0.3")
+    held = worker("fake:2", "--max-concurrent-transcriptions", "4")  # none ends in the moment before the kill
     first = router([held])
 
     async def is_cut(client):
@@ -30,7 +30,7 @@ async def test_s07_a_router_killed_in_the_middle_is_back_and_nothing_hangs():
         async with asyncio.TaskGroup() as group:
             for _ in range(4):
                 group.create_task(is_cut(client))
-            await busy_slots(client, first.url, 1)
+            await busy_slots(client, first.url, 4)
             first.send(signal.SIGKILL)
         again = router([held], port=first.port)
         try:
@@ -43,15 +43,15 @@ async def test_s07_a_router_killed_in_the_middle_is_back_and_nothing_hangs():
 
 async def test_s08_sigterm_at_each_stage_answers_what_is_there_and_refuses_the_rest():
     """One that runs and one that waits are answered; one that comes then is refused, or finds nobody; exit code 0."""
-    held = worker("fake:1")
+    held = worker("fake:2")
     balancer = router([held])
     async with up(held, balancer) as client, asyncio.TaskGroup() as group:
         running = group.create_task(ask(client, balancer.url))
         await busy_slots(client, balancer.url, 1)
         waiting = group.create_task(ask(client, balancer.url))
-        await asyncio.sleep(0.1)
+        await shows(client, balancer.url, lambda status: status["queue"]["len"] == 1)
         balancer.send(signal.SIGTERM)
-        await asyncio.sleep(0.2)
+        await shows(client, balancer.url, lambda status: status["router"]["state"] == "draining")
         late, _ = await ask(client, balancer.url)
         assert late == 503
         assert ((await running)[0], (await waiting)[0]) == (200, 200)

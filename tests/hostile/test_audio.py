@@ -4,6 +4,7 @@ Hostile and broken audio: the exact answer to each, a worker process that lives,
 The ids are rows of docs/catalogue.md.
 """
 
+import contextlib
 import gzip
 import io
 import os
@@ -11,6 +12,7 @@ import signal
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +211,7 @@ def test_a30_no_socket_is_opened(sandbox: Sandbox):
     text = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 40000 RTP/AVP 0\n"
     began = time.monotonic()
     assert result(sandbox, text) == UNSUPPORTED
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
     assert not [use for cell in sandbox._idle for use in psutil.Process(cell.pid).net_connections("inet")]
 
 
@@ -222,8 +224,14 @@ def test_a34_a_child_that_dies_costs_its_file_only(number: signal.Signals):
         decode(sandbox, GOOD)
         (cell,) = sandbox._idle
         os.kill(cell.pid, signal.SIGSTOP)  # so that it has the file and not read it when it dies
-        os.kill(cell.pid, number)
-        assert result(sandbox, GOOD) == 2.0  # it may have been an operator's hand; a new child says what the file is
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(result, sandbox, GOOD)
+            while sandbox._idle:
+                time.sleep(0.01)
+            os.kill(cell.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(cell.pid, signal.SIGCONT)  # who stands still dies of nothing but SIGKILL
+            assert asked.result(30) == 2.0  # it may have been an operator's hand; a new child says what the file is
         assert [other.pid for other in sandbox._idle] != [cell.pid]
         assert len(deaths) == sandbox.deaths == 0
     finally:
@@ -232,16 +240,16 @@ def test_a34_a_child_that_dies_costs_its_file_only(number: signal.Signals):
 
 def test_a35_a_child_that_hangs_is_ended():
     """After the wall time, whatever it does; then the next file is decoded."""
-    sandbox = Sandbox(stall_s=0.3)
+    sandbox = Sandbox()
     try:
         assert decode(sandbox, GOOD).duration_s == 2.0
         (cell,) = sandbox._idle
+        cell._stall_s = 0.3
         os.kill(cell.pid, signal.SIGSTOP)
         with pytest.raises(BadAudio) as refused:
             decode(sandbox, GOOD)
         assert (refused.value.code, sandbox.deaths) == (CORRUPT, 1)
         assert not psutil.pid_exists(cell.pid)
-        sandbox._stall_s = 15  # a fork may be slow on a busy machine
         assert decode(sandbox, GOOD).duration_s == 2.0
     finally:
         sandbox.close()

@@ -113,7 +113,8 @@ async def test_silence_and_drips_are_ended(said):
 
         async with asyncio.TaskGroup() as group:
             dripping = group.create_task(drip())
-            assert await reader.read() == b""
+            with contextlib.suppress(ConnectionResetError):  # closed just as a byte came
+                assert await reader.read() == b""
             dripping.cancel()
         assert asyncio.get_running_loop().time() - began < 20
 

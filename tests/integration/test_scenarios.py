@@ -42,7 +42,7 @@ async def test_scenario_08_kill_9_is_seen_by_nobody():
     """
     A worker dies with one request running and more queued elsewhere: no error, at most one retry each, at once.
     """
-    workers = [worker("fake:0.5") for _ in range(3)]
+    workers = [worker("fake:1") for _ in range(3)]  # nobody is just between two requests when the kill comes
     async with up(*workers, balancer := router(workers)) as client, asyncio.TaskGroup() as group:
         asked = [group.create_task(ask(client, balancer.url)) for _ in range(9)]
         await busy_slots(client, balancer.url, 3)
@@ -80,19 +80,20 @@ async def test_scenario_09_sigterm_during_a_long_job():
 
 async def test_scenario_10_rolling_replacement_of_every_worker_and_router():
     """
-    Four workers, then the router behind a second one, replaced under load: 0 failed of 1,000.
+    Four workers, then the router behind a second one, replaced under load: 0 failed of 1,000 and more.
     """
     count = 4
     workers = [worker("fake:0.02") for _ in range(count)]
-    first, second = router(workers), router(workers)
+    notice = ("--drain-notice-s", "1.5")  # for requests that were on their way to a router when it is taken away
+    first, second = router(workers, *notice), router(workers, *notice)
     started = [*workers, first, second]
     statuses: list[int] = []
-    routers = [first, second]
+    routers, is_over = [first, second], asyncio.Event()
 
-    async def load(client, share):
-        for number in range(share):
-            balancer = routers[number % len(routers)]
-            status, _ = await ask(client, balancer.url, **{wire.REQUEST_ID: f"r{number}"})
+    async def load(client):
+        while len(statuses) < 1000 or not is_over.is_set():
+            balancer = routers[len(statuses) % len(routers)]
+            status, _ = await ask(client, balancer.url)
             statuses.append(status)
 
     async def replace(client):
@@ -110,17 +111,18 @@ async def test_scenario_10_rolling_replacement_of_every_worker_and_router():
         started.append(new)
         await new.wait_ready(client)
         routers.append(new)
+        is_over.set()
 
     try:
         async with up(*started) as client, asyncio.TaskGroup() as group:
             for _ in range(10):
-                group.create_task(load(client, 100))
+                group.create_task(load(client))
             group.create_task(replace(client))
     finally:
         for service in started:
             service.stop()
 
-    assert len(statuses) == 1000
+    assert len(statuses) >= 1000
     assert set(statuses) == {200}
 
 
@@ -187,12 +189,10 @@ async def test_scenario_12_dns_fails_for_a_while(monkeypatch):
             await until(lambda: fleet.service.floor.pool.usable(time.monotonic()))
             is_broken = True
             monkeypatch.setattr("router.status.STALE_AFTER_S", 0.5)
-            await asyncio.sleep(1.5)
+            while (discovery := (await fleet.status())["discovery"])["errors"] < 5 or not discovery["stale_s"]:
+                await asyncio.sleep(0.02)
 
             assert (await fleet.transcribe())[0] == 200
-            discovery = (await fleet.status())["discovery"]
-            assert discovery["stale_s"] > 0
-            assert discovery["errors"] >= 5
     finally:
         await one.server.close()
 
@@ -363,7 +363,7 @@ async def test_scenario_21_the_spool_is_full_and_then_it_is_not():
     """
     503 with Retry-After while it lasts, the process lives, and takes large bodies again once there is room.
     """
-    slow = [worker("fake:1.5")]
+    slow = [worker("fake:4")]  # still at the first when the second has been sent
     async with up(*slow, balancer := router(slow, "--spool-disk-mb", "6")) as client, asyncio.TaskGroup() as group:
         first = group.create_task(ask(client, balancer.url, bytes(5 * MB)))
         await shows(client, balancer.url, lambda status: status["queue"]["bytes_disk"] >= 5 * MB)

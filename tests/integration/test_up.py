@@ -54,7 +54,7 @@ def test_one_core_a_worker(fleet):
 def test_interrupt_answers_what_is_in_flight(start_fleet, tmp_path):
     """Ctrl-C during a request: it is answered, the exit code is 0, neither a process nor a store of jobs is left."""
     fleet = start_fleet(
-        "--workers", "1", "--model", "fake:1", TMPDIR=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state")
+        "--workers", "1", "--model", "fake:3", TMPDIR=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state")
     )
     fleet.wait_ready()
     family, answers = fleet.family(), []
