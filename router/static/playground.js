@@ -30,7 +30,7 @@ $("sample").addEventListener("click", runSample);
 $("again").addEventListener("click", () => run(state.file, state.before));
 $("cancel").addEventListener("click", () => (state.running ? state.running.abort() : microphone.cancel()));
 $("options").addEventListener("submit", (event) => event.preventDefault());
-$("options").addEventListener("change", onOption);
+$("options").addEventListener("input", onOption); // "change" comes too late for who types a key, then drops a file
 $("exports").addEventListener("click", (event) => event.target.dataset.format && save(event.target.dataset.format));
 for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, onDrag);
 for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => $("drop").classList.remove("over"));

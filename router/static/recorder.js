@@ -3,11 +3,13 @@
 import { wav } from "./wav.js";
 
 const LONGEST_S = 600; // 10 minutes of mono floats are 115 MB; longer recordings belong in a file
+const SOUNDS_WITHIN_MS = 5000; // from the microphone's permission; half a second is usual
 
 const EXPLAINED = {
   NotAllowedError: "The browser did not give this page the microphone. Allow it in the address bar, then try again.",
   NotFoundError: "No microphone was found. Plug one in, or choose a file.",
   NotReadableError: "The microphone is in use by another program, or the system does not let the browser have it.",
+  TimeoutError: "The browser's audio did not start. Firefox hears nothing without speakers or headphones: connect some, then try again.",
 };
 
 /**
@@ -19,6 +21,7 @@ export class Recorder {
   #frames = 0;
   #onBlock;
   #onFull;
+  #onFirst;
   #context;
   #stream;
 
@@ -27,7 +30,7 @@ export class Recorder {
     this.#onFull = onFull;
   }
 
-  /** Ask for the microphone and begin; rejects with an Error whose message a person can act on. */
+  /** Ask for the microphone; resolves when it sounds, rejects with an Error whose message a person can act on. */
   async start() {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("Browsers give the microphone only to pages from https:// or from this machine (http://localhost).");
@@ -35,11 +38,8 @@ export class Recorder {
     try {
       const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio });
-      this.#context = new AudioContext();
-      await this.#context.audioWorklet.addModule("/static/recorder-worklet.js");
-      const tap = new AudioWorkletNode(this.#context, "tap", { numberOfOutputs: 0 });
-      tap.port.onmessage = ({ data }) => this.#take(data);
-      this.#context.createMediaStreamSource(this.#stream).connect(tap);
+      this.#context = new AudioContext(); // Safari lets it run because the microphone is open: not before
+      await Promise.all([this.#tap(), this.#firstBlock()]);
     } catch (error) {
       await this.#release();
       throw new Error(EXPLAINED[error.name] ?? `The microphone could not be opened (${error.name}).`, { cause: error });
@@ -58,7 +58,23 @@ export class Recorder {
     return new File([wav(this.#blocks, rate)], "recording.wav", { type: "audio/wav" });
   }
 
+  async #tap() {
+    await this.#context.audioWorklet.addModule("/static/recorder-worklet.js");
+    const tap = new AudioWorkletNode(this.#context, "tap", { numberOfOutputs: 0 });
+    tap.port.onmessage = ({ data }) => this.#take(data);
+    this.#context.createMediaStreamSource(this.#stream).connect(tap);
+  }
+
+  // a context that cannot play stays suspended, without an error or an event
+  #firstBlock() {
+    return new Promise((resolve, reject) => {
+      this.#onFirst = resolve;
+      setTimeout(() => reject(new DOMException("no block came", "TimeoutError")), SOUNDS_WITHIN_MS);
+    });
+  }
+
   #take(block) {
+    this.#onFirst();
     this.#blocks.push(block);
     this.#frames += block.length;
     this.#onBlock(block, this.#context.sampleRate);

@@ -11,12 +11,15 @@ LOST = ("Failed to load resource",)
 @pytest.mark.parametrize("path", ["/docs", "/foo", "/v1/audio/transcription", "/v1/audio/transcriptions"])
 async def test_nothing_lies_beyond_the_edge_of_a_phone(open_page, path):
     """
-    Long lines of code scroll by themselves, and only on the API's page is there any.
+    Long lines of code scroll by themselves, and only on the API's page is there any; its tables need no scrolling.
     """
     async with scripted_fleet(1) as fleet:
         page = await open_page(fleet.url, path, viewport={"width": 400, "height": 800}, complains_of=LOST)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 400
         assert await page.evaluate("document.querySelectorAll('pre').length > 0") == (path == "/docs")
+        assert await page.evaluate(
+            "[...document.querySelectorAll('.wide')].every((at) => at.scrollWidth <= at.clientWidth)"
+        )
 
 
 async def test_who_lost_the_way_gets_there(open_page):

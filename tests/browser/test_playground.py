@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import LEAD_S, SAMPLES, SPOKEN, holds
+from tests.router.scripted import scripted_fleet
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
@@ -181,6 +182,36 @@ async def test_a_refused_microphone_is_explained(open_page, digits_url, name, sa
 
     await expect(page.locator("#trouble")).to_contain_text(said)
     await expect(page.get_by_role("button", name="Record")).to_be_enabled()
+
+
+async def test_a_microphone_that_stays_silent_for_ever_is_explained(open_page, digits_url):
+    """
+    Firefox without speakers suspends what would process the sound, and tells nobody.
+    """
+    page = await open_page(digits_url)
+    await page.evaluate("""() => {
+      const Playing = AudioContext;
+      window.AudioContext = class extends Playing {
+        constructor() { super(); this.suspend(); }
+      };
+    }""")
+    await page.get_by_role("button", name="Live").click()
+
+    await expect(page.locator("#trouble")).to_contain_text("audio did not start", timeout=20_000)
+    await expect(page.get_by_role("button", name="Live")).to_be_enabled()
+    await expect(page.locator("#listening")).to_be_hidden()
+
+
+async def test_a_key_counts_as_soon_as_it_is_typed(open_page):
+    """
+    Not only when its field has been left, which a dropped file does not wait for.
+    """
+    async with scripted_fleet(1, api_key="s3cret") as fleet:
+        page = await open_page(fleet.url)
+        await page.get_by_label("API key").press_sequentially("s3cret")
+        await page.set_input_files("#file", CLIP)
+
+        await expect(page.locator("#exports")).to_be_visible(timeout=HEARD_WITHIN_MS)
 
 
 async def test_what_is_no_audio_is_explained(open_page, digits_url):
