@@ -1,7 +1,10 @@
 """From the command line to a served service: settings, traces, logs, serve. Router and worker start here, alike."""
 
+import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -10,6 +13,8 @@ from fleet.connection import ConnectionLimits
 from fleet.serve import Service
 from fleet.settings import SettingError, load
 from fleet.trace import Tracing
+
+THREADS_END_S = 2.0  # idle ones end at once; what still works after that may work for hours
 
 
 class ServiceSettings(Protocol):
@@ -79,4 +84,16 @@ def start(
     )
     if tracing is not None:
         tracing.close()
+    _end_if_held(code)
     return code
+
+
+def _end_if_held(code: int) -> None:
+    """End the process here if a library's thread is in the middle of something: Python would wait for a download."""
+    until = time.monotonic() + THREADS_END_S
+    others = [one for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon]
+    for thread in others:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        logging.shutdown()
+        os._exit(code)

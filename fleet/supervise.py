@@ -18,7 +18,7 @@ from enum import StrEnum
 import aiohttp
 
 from fleet.child import Child, ChildSpec, running
-from fleet.serve import EXIT_OK, EXIT_STARTUP
+from fleet.serve import EXIT_CRASH, EXIT_OK, EXIT_STARTUP
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.5, 30.0
 STEADY_S = 10  # ready for this long: the next ending is a new accident, not the last one going on
@@ -114,7 +114,15 @@ class Keeper:
         """Its exit code. The readiness of an earlier child says nothing about this one."""
         self._starts += 1
         self._ready_at = math.inf
-        async with running(self.spec) as child, asyncio.TaskGroup() as group:
+        try:
+            async with running(self.spec) as child:
+                return await self._attend(child)
+        except OSError as error:  # no memory, no process to be had: it may be had later
+            self._hear(f"error: cannot be started: {error.strerror}")
+            return EXIT_CRASH
+
+    async def _attend(self, child: Child) -> int:
+        async with asyncio.TaskGroup() as group:
             watcher = group.create_task(self._watch_ready())
             self._child = child
             if self._stopping.is_set():  # while the process was being made

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -71,13 +72,11 @@ class Lifecycle:
 
         `options` are those of a request that names none.
         """
-        loop = asyncio.get_running_loop()
-        self._broken = loop.create_future()
+        self._broken = asyncio.get_running_loop().create_future()
         began = time.monotonic()
-        with ThreadPoolExecutor(1, "load") as pool:
-            await loop.run_in_executor(pool, engine.load)
-            self.move(WorkerState.WARMING)
-            await loop.run_in_executor(pool, warm_up, engine, options)
+        await _aside(engine.load)
+        self.move(WorkerState.WARMING)
+        await _aside(lambda: warm_up(engine, options))
         batcher.start()
         on_loaded(engine.facts)
         self.move(WorkerState.READY)
@@ -91,6 +90,23 @@ class Lifecycle:
         broken = self._broken
         if broken is not None:
             broken.get_loop().call_soon_threadsafe(_settle, broken, error)
+
+
+async def _aside(work: Callable[[], None]) -> None:
+    """Do it in a thread that nobody waits for: whoever stops a worker does not wait until its model is here."""
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()  # it can be left, and not cancelled
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # the edge of the thread
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="load").start()  # fleet.start ends a process that it would hold
+    await asyncio.wrap_future(done)
 
 
 def _settle(broken: asyncio.Future[EngineBroken], error: EngineBroken) -> None:

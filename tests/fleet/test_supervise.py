@@ -1,6 +1,7 @@
 """Restart, back-off and stop, with real processes that stand in for services."""
 
 import asyncio
+import errno
 import os
 import signal
 from contextlib import asynccontextmanager
@@ -85,6 +86,23 @@ async def test_stop_during_the_pause(standin, eventually):
         await eventually(lambda: len(record.events) >= 3, what="a pause of two seconds")
         async with asyncio.timeout(1.5):
             await keeper.stop()
+
+
+async def test_a_process_that_cannot_be_made_is_tried_again(serving, unused_tcp_port, eventually, monkeypatch):
+    """The system may be out of memory or of processes for a moment: no reason to end the whole fleet."""
+    real, refused = asyncio.create_subprocess_exec, []
+
+    async def scarce(*command, **options):
+        if len(refused) < 2:
+            refused.append(command)
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await real(*command, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", scarce)
+    async with kept(serving(unused_tcp_port)) as (keeper, record):
+        await eventually(keeper.ready.is_set, what="a third start")
+    assert record.lines[0] == "error: cannot be started: Resource temporarily unavailable"
+    assert [event.code for event in record.happenings(Happening.ENDED)] == [1, 1]
 
 
 async def test_startup_error_ends_everything(standin):

@@ -1,6 +1,7 @@
 """loading -> warming -> ready -> draining; broken ends the process."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,31 @@ async def test_a_model_that_does_not_load_is_a_startup_error():
     engine = BadEngine("fake:0", 0)
     with pytest.raises(StartupError):
         await Lifecycle().run(engine, Batcher(engine, windows_per_call=1), plain, lambda facts: None)
+
+
+async def test_a_worker_that_is_stopped_does_not_wait_for_its_model():
+    """It may take an hour to come; the loop must stay free for a second signal as well."""
+    begun, let_go = threading.Event(), threading.Event()
+
+    class Slow(ScriptedEngine):
+        def load(self) -> None:
+            begun.set()
+            let_go.wait(20)
+
+    engine = Slow("fake:0", 0)
+    lifecycle = Lifecycle()
+    running = asyncio.create_task(  # noqa: TID251  cancelled below, as a signal does
+        lifecycle.run(engine, Batcher(engine, windows_per_call=1), plain, lambda _: None)
+    )
+    try:
+        await asyncio.to_thread(begun.wait, 20)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert not let_go.is_set()
+        assert lifecycle.state is WorkerState.LOADING
+    finally:
+        let_go.set()
 
 
 def test_nothing_comes_back_from_draining():

@@ -201,3 +201,31 @@ def test_help_names_every_option():
     assert "--model " in text
     assert "--max-concurrent-transcriptions" in text
     assert "[MB]" in text
+
+
+PULLS = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from worker import app, fake
+from worker.__main__ import main
+
+class Pulls(fake.ScriptedEngine):
+    def load(self):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(time.sleep, 600).result()
+
+app.build_engine = lambda settings: Pulls("fake:0", 0)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_worker_that_pulls_its_model_ends_when_it_is_told_to() -> None:
+    """The Hub's client fetches in threads that Python waits for at its end: with a large model, for an hour."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", PULLS, "--port", str(port)]) as child:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/healthz", 200)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(20) == 0
+        finally:
+            child.kill()
