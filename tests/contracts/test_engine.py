@@ -84,6 +84,14 @@ def test_segments_are_ordered_inside_the_clip(engine: Engine, clip: Samples):
             at = word.end
 
 
+def test_words_last_for_a_while(engine: Engine, clip: Samples):
+    """Aligned by the wrong attention heads, half of the words here begin and end at once."""
+    segments = transcribed(engine, clip, options_for(engine, wants_words=True))
+    words = [word for segment in segments for word in segment.words or ()]
+    assert words
+    assert sum(word.start == word.end for word in words) <= len(words) / 20  # processors round differently
+
+
 def test_words_only_when_asked(engine: Engine, clip: Samples):
     """Alignment costs; nobody pays who does not ask."""
     assert all(segment.words is None for segment in transcribed(engine, clip, options_for(engine)))
