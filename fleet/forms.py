@@ -1,5 +1,6 @@
 """
-The forms that clients already send: OpenAI's, and two that other services taught theirs, `/transcribe` and `/asr`.
+The forms that clients already send: OpenAI's, and three that other services taught theirs, `/transcribe`, `/asr` and
+`/inference`.
 
 Router and worker read them alike: the router to refuse what is wrong at the door, the worker to do what is asked.
 """
@@ -23,6 +24,8 @@ ASR_NAMES = {
     "vad_filter": "vad_filter",
     "encode": "encode",  # false: Bazarr has decoded the film already and sends bare samples
 }
+
+INFERENCE_NAMES = {"vad": "vad_filter", "vad_min_silence_duration_ms": "min_silence_duration_ms"}
 
 
 def openai_fields(fields: Iterable[tuple[str, str]], _query: Mapping[str, str]) -> Fields:
@@ -48,6 +51,17 @@ def asr_fields(_fields: Iterable[tuple[str, str]], query: Mapping[str, str]) -> 
     return [*fields, ("response_format", "verbose_json")]
 
 
+def inference_fields(fields: Iterable[tuple[str, str]], _query: Mapping[str, str]) -> Fields:
+    """The form of whisper.cpp's server: OpenAI's, but for some names, a switch to translate, and a beam of -1."""
+    found: Fields = []
+    for name, value in fields:
+        if name == "translate":
+            found += [("task", "translate")] if boolean(value, name) else []
+        elif (name, value) != ("beam_size", "-1"):
+            found.append((INFERENCE_NAMES.get(name, name), value))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class FormKind:
     """One form: where it is posted, what its file parts may be called, and how its fields are found."""
@@ -67,3 +81,4 @@ TRANSCRIPTIONS = FormKind("/v1/audio/transcriptions", ("file",), openai_fields)
 TRANSLATIONS = FormKind("/v1/audio/translations", ("file",), openai_fields, "translate")
 PLAIN = FormKind("/transcribe", ("audio", "file"), plain_fields, reads_query=True)
 ASR = FormKind("/asr", ("audio_file",), asr_fields, reads_query=True)
+INFERENCE = FormKind("/inference", ("file",), inference_fields)

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from fleet import __version__, models
 from fleet.errors import FleetError, MethodNotAllowed
-from fleet.forms import ASR, PLAIN, TRANSCRIPTIONS, TRANSLATIONS, FormKind
+from fleet.forms import ASR, INFERENCE, PLAIN, TRANSCRIPTIONS, TRANSLATIONS, FormKind
 from fleet.web import ExpectHandler, Handler, add, json_answer
 from router.caller import Caller, caller_of
 from router.dispatch import Floor
@@ -55,7 +55,7 @@ class Api:
 
     def add_routes(self, routes: web.UrlDispatcher) -> None:
         """Register everything."""
-        for kind in (TRANSCRIPTIONS, TRANSLATIONS, PLAIN, ASR):
+        for kind in (TRANSCRIPTIONS, TRANSLATIONS, PLAIN, ASR, INFERENCE):
             add(routes, "POST", kind.path, self._handler(kind), expect=self.expecting(kind))
         add(routes, "GET", "/v1/models", self.list_models, head=True)
         add(routes, "GET", "/v1/models/{id:.+}", self.get_model)

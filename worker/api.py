@@ -13,7 +13,7 @@ from aiohttp import web
 from fleet import models, render, trace
 from fleet.errors import FleetError, MethodNotAllowed, RequestTimeout, Unavailable
 from fleet.fields import TranscriptionRequest, parse_request
-from fleet.forms import ASR, PLAIN
+from fleet.forms import ASR, INFERENCE, PLAIN, TRANSCRIPTIONS, TRANSLATIONS, FormKind
 from fleet.web import Handler, add, error_response, json_answer
 from fleet.wire import BUSY, LOAD, ROUTER, WORKER, Tier, Transcript
 from worker import forms, stream
@@ -57,6 +57,7 @@ class Api:
         add(router, "POST", "/v1/audio/translations", self.translations, expect=expect)
         add(router, "POST", "/transcribe", self.plain_form, expect=expect)
         add(router, "POST", "/asr", self.asr_form, expect=expect)
+        add(router, "POST", "/inference", self.inference_form, expect=expect)
         add(router, "GET", "/v1/models", self.models, head=True)
         add(router, "GET", "/v1/models/{id:.+}", self.model)
         add(router, "DELETE", "/v1/models/{id:.+}", self.delete_model)
@@ -70,11 +71,15 @@ class Api:
 
     async def transcriptions(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/audio/transcriptions`."""
-        return await self._openai(request, "transcribe")
+        return await self._openai(request, TRANSCRIPTIONS)
 
     async def translations(self, request: web.Request) -> web.StreamResponse:
         """`POST /v1/audio/translations`."""
-        return await self._openai(request, "translate")
+        return await self._openai(request, TRANSLATIONS)
+
+    async def inference_form(self, request: web.Request) -> web.StreamResponse:
+        """`POST /inference`: answered as OpenAI's route is."""
+        return await self._openai(request, INFERENCE)
 
     async def plain_form(self, request: web.Request) -> web.StreamResponse:
         """`POST /transcribe`."""
@@ -132,10 +137,10 @@ class Api:
         """`GET /metrics`."""
         return web.Response(body=self._metrics.page(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
-    async def _openai(self, request: web.Request, task: Task) -> web.StreamResponse:
+    async def _openai(self, request: web.Request, kind: FormKind) -> web.StreamResponse:
         visit = self._visit(request)
-        with self._door.enter(visit), await self._receive(request, visit, ("file",)) as upload:
-            wanted = self._parse(upload.form.fields, task)
+        with self._door.enter(visit), await self._receive(request, visit, kind.file_names) as upload:
+            wanted = self._parse(kind.fields(upload.form.fields, request.query), kind.task)
             if wanted.streams:
                 return await self._stream(request, visit, upload, wanted)
             transcript = await self._whole(visit, upload, wanted)

@@ -104,3 +104,11 @@ def form(*, file_names: tuple[str, ...] = ("file",), names: tuple[str, ...] = tu
         "propertyNames": {"minLength": 1},
         "properties": {file_names[0]: file, **{name: FIELDS[name] for name in names}},
     }
+
+
+def inference_form() -> Schema:
+    """OpenAI's form as whisper.cpp's clients know it: a switch in place of `task`."""
+    schema = form(names=tuple(name for name in FIELDS if name != "task"))
+    translate = _flag("`true` is the same as the translations route.", default=False)
+    theirs = {"translate": translate, "vad": FIELDS["vad_filter"]}
+    return schema | {"properties": schema["properties"] | theirs}

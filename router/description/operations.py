@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from fleet.forms import ASR_OUTPUTS
 from fleet.render import JSON_TYPE, SSE_TYPE, TEXT_TYPE, VTT_TYPE
-from router.description.fields import FIELDS, form
+from router.description.fields import FIELDS, form, inference_form
 from router.description.schemas import FLAG, TEXT, Schema, ref
 
 JSON, PLAIN, VTT, SSE = (kind.partition(";")[0] for kind in (JSON_TYPE, TEXT_TYPE, VTT_TYPE, SSE_TYPE))
@@ -166,6 +166,14 @@ OPERATIONS: tuple[Operation, ...] = (
             "vad_filter": FIELDS["vad_filter"],
             "encode": FIELDS["encode"],
         },
+    ),
+    _upload(
+        "transcribeInferenceForm",
+        "/inference",
+        "Transcribe a clip, whisper.cpp's form",
+        inference_form(),
+        TRANSCRIPT,
+        about="For clients of whisper.cpp's server: OpenAI's fields, and `translate`. What else it takes is ignored.",
     ),
     Operation(
         "openRealtimeSession",

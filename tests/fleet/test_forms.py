@@ -1,10 +1,10 @@
-"""What the two other forms mean in fields of ours."""
+"""What the other forms mean in fields of ours."""
 
 import pytest
 
 from fleet.errors import BadRequest
 from fleet.fields import parse_request
-from fleet.forms import ASR, PLAIN, TRANSCRIPTIONS
+from fleet.forms import ASR, INFERENCE, PLAIN, TRANSCRIPTIONS
 
 
 def test_openais_form_is_taken_as_it_is():
@@ -36,3 +36,21 @@ def test_an_output_that_nobody_makes_is_named():
         ASR.fields([], {"output": "pdf"})
 
     assert refused.value.param == "output"
+
+
+def test_inference_form_is_openais_with_a_switch_to_translate():
+    """What clients of whisper.cpp's server send, their beam of -1 and fields that nobody knows here included."""
+    sent = [("temperature", "0.0"), ("temperature_inc", "0.2"), ("response_format", "srt"), ("beam_size", "-1")]
+    wanted = parse_request(INFERENCE.fields([*sent, ("vad", "false"), ("translate", "true")], {}))
+
+    assert (wanted.task, wanted.response_format, wanted.temperature) == ("translate", "srt", 0)
+    assert (wanted.beam_size, wanted.vad.is_on) == (None, False)
+    assert parse_request(INFERENCE.fields([("translate", "false"), ("beam_size", "5")], {})).task == "transcribe"
+
+
+def test_a_switch_that_is_none_is_named():
+    """As every other field."""
+    with pytest.raises(BadRequest) as refused:
+        INFERENCE.fields([("translate", "perhaps")], {})
+
+    assert refused.value.param == "translate"

@@ -59,6 +59,7 @@ ROUTES = {
     "GET /v1/jobs/{id}/result": CLOSED,
     "POST /transcribe": CLOSED,
     "POST /asr": CLOSED,
+    "POST /inference": CLOSED,
     "GET /v1/realtime": CLOSED,
     "GET /stats": CLOSED,
     "DELETE /cache": ADMINS,

@@ -48,6 +48,7 @@ WORKERS_TOO = {
     "/v1/audio/translations",
     "/transcribe",
     "/asr",
+    "/inference",
     "/v1/models",
     "/v1/models/{id}",
 }

@@ -18,7 +18,7 @@ from tests.integration.processes import Service, ask, router, up, worker
 CASES = int(os.environ.get("FUZZ_CASES", "200"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 4
-PATHS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/transcribe", "/asr")
+PATHS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/transcribe", "/asr", "/inference")
 ROUTERS_PATHS = ("/v1/jobs", "/v1/audio/transcriptions_batch")
 QUERIES = (
     *("", "", "?language=%ff", "?language=%ed%a0%80", "?output=%00", "?output=tsv", "?vad_filter=%"),

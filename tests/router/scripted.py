@@ -39,7 +39,7 @@ class ScriptedWorker:
         self.cancelled = 0
         app = web.Application(client_max_size=0)
         app.router.add_get("/load", self._load)
-        for path in ("/v1/audio/{task}", "/audio/{task}", "/transcribe", "/asr", "/v1/audio/{task}/"):
+        for path in ("/v1/audio/{task}", "/audio/{task}", "/transcribe", "/asr", "/inference", "/v1/audio/{task}/"):
             app.router.add_post(path, self._transcribe)
         self.server = TestServer(app)
 

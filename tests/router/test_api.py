@@ -346,7 +346,13 @@ async def test_an_answer_that_is_no_workers_is_not_passed_on():
 
 
 @pytest.mark.parametrize(
-    ("path", "part"), [("/transcribe", "audio"), ("/transcribe?language=en", "file"), ("/asr?output=srt", "audio_file")]
+    ("path", "part"),
+    [
+        ("/transcribe", "audio"),
+        ("/transcribe?language=en", "file"),
+        ("/asr?output=srt", "audio_file"),
+        ("/inference", "file"),
+    ],
 )
 async def test_other_services_forms_reach_the_worker_as_they_came(path, part):
     """

@@ -416,6 +416,22 @@ async def test_the_asr_form_answers_in_five_formats(digits, clips, output):
     assert GEORGE_TEXT in response.text
 
 
+@pytest.mark.real
+async def test_the_inference_form_is_answered_as_openais_route_is(digits, clips):
+    """`/inference`, as the clients of whisper.cpp's server send it; what the model cannot do is said."""
+    answers = {}
+    for path in ("/inference", "/v1/audio/transcriptions"):
+        form = aiohttp.FormData({"temperature": "0.0", "temperature_inc": "0.2", "response_format": "srt"})
+        form.add_field("file", clips[GEORGE], filename="a.wav")
+        answers[path] = (await digits.call("POST", path, data=form)).text
+    assert GEORGE_TEXT in answers["/inference"] == answers["/v1/audio/transcriptions"]
+
+    form = aiohttp.FormData({"translate": "true"})
+    form.add_field("file", clips[GEORGE], filename="a.wav")
+    refused = await digits.call("POST", "/inference", data=form)
+    assert (refused.status, refused.json["error"]["code"]) == (400, "model_not_capable")
+
+
 async def test_every_route_answers_without_v1_and_with_a_slash(scripted):
     """Clients' base URLs differ."""
     for path in ("/audio/transcriptions", "/v1/audio/transcriptions/", "/audio/transcriptions/"):
