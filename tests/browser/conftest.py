@@ -104,7 +104,7 @@ async def open_page(browser):
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def digits_url(browser) -> AsyncIterator[str]:
+async def digits_url() -> AsyncIterator[str]:
     """A router before one worker with the embedded model."""
     worker = processes.worker("spoken-digits", "--cpu-threads", "1")  # two spin for each other on a busy machine
     router = processes.router([worker])
