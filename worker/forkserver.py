@@ -23,6 +23,7 @@ from pathlib import Path
 COMMAND = struct.Struct("<cI")  # what to do, and to which process
 PID = struct.Struct("<I")
 FORK, KILL = b"F", b"K"
+ANSWER_S = 30.0  # a fork takes milliseconds; before the first one the decoder is loaded
 STOP_S = 3.0  # it has nothing to do but to kill its children; one that still loads the decoder has none
 KEPT_NAMES = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # of the worker's environment
 ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -48,7 +49,7 @@ class ForkServer:
             with theirs, self._lock:
                 try:
                     pid = self._ask(FORK, 0, theirs)
-                except OSError:  # it died: of the machine's memory, by an operator's hand
+                except OSError:  # it died, of the machine's memory, by an operator's hand; or it hangs
                     self._stop()
                     pid = self._ask(FORK, 0, theirs)
         except BaseException:
@@ -58,9 +59,13 @@ class ForkServer:
 
     def kill(self, pid: int) -> None:
         """End a child at once. Only its parent knows that the process id still is that child's."""
-        with self._lock, contextlib.suppress(OSError):
-            if self._control is not None:  # else the child is gone with its parent: none is started to end it
+        with self._lock:
+            if self._control is None:  # the child is gone with its parent: none is started to end it
+                return
+            try:
                 self._ask(KILL, pid)
+            except OSError:  # an answer that comes later would be taken for the next one
+                self._stop()
 
     def close(self) -> None:
         """End it and its children."""
@@ -78,6 +83,7 @@ class ForkServer:
     def _start(self) -> socket.socket:
         if self._control is None:
             self._control, theirs = socket.socketpair()
+            self._control.settimeout(ANSWER_S)
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603  this program
                     [sys.executable, "-P", "-m", "worker.forkserver", str(theirs.fileno())],

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from worker import forkserver
 from worker.forkserver import ForkServer, environment
 
 
@@ -46,6 +47,27 @@ def test_none_is_started_to_end_a_child():
     server = ForkServer()
     server.kill(os.getpid())
     assert server._process is None
+
+
+@pytest.mark.parametrize("is_to_fork", [True, False])
+def test_one_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch, is_to_fork: bool):
+    """Without a limit every file after it would wait for ever, and those that are told to give up as well."""
+    server = ForkServer()
+    server.fork()[0].close()
+    hung = server._process
+    assert hung is not None and server._control is not None
+    server._control.settimeout(0.2)
+    monkeypatch.setattr(forkserver, "STOP_S", 0.2)
+    psutil.Process(hung.pid).suspend()
+    try:
+        if not is_to_fork:
+            server.kill(os.getpid())
+        line, pid = server.fork()
+        with line:
+            assert psutil.Process(pid).ppid() != hung.pid
+        assert hung.poll() is not None
+    finally:
+        server.close()
 
 
 def test_it_ends_when_the_worker_is_gone():
