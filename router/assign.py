@@ -73,11 +73,9 @@ class Assigner:
         others = self._pool.usable(now)  # one that is ejected is no other: its time out may last a minute
         return not any(other.boot not in waiting.tried and other.serves(waiting.model) for other in others)
 
-    def _start(self, waiting: Waiting, worker: Worker, now: float) -> Lease:
+    def _start(self, waiting: Waiting, worker: Worker, now: float) -> None:
         self._queue.remove(waiting)
         est_s = self._pool.cost_of(worker).seconds(waiting.audio_s)
-        lease = worker.lease(now, est_s, waiting.audio_s, tenant=waiting.tenant)
-        lease.is_suspect = waiting.is_suspect
+        lease = worker.lease(now, est_s, waiting.audio_s, tenant=waiting.tenant, is_suspect=waiting.is_suspect)
         self._queue.charge(waiting.tenant, est_s, now)
         waiting.start(lease)
-        return lease

@@ -155,7 +155,7 @@ class Attempts:
             return
         await reply.start(response.status, headers)
         async for chunk in _at_most(response.content.iter_any(), REPLY_BYTES_MAX):
-            lease.worker.heard_at = time.monotonic()
+            self._pool.answers(lease.worker, time.monotonic())
             await reply.write(chunk)
 
 
@@ -169,7 +169,7 @@ def report_of(response: aiohttp.ClientResponse, before: LoadReport | None = None
 
 def failure_of(response: aiohttp.ClientResponse) -> Failure | None:
     """What a worker's status means; None is an answer for the caller, errors of the caller's own included."""
-    if response.status == 503:  # busy, draining or loading: it says so itself, and has not begun
+    if response.status == 503:  # busy, draining, loading or out of memory: it says so itself
         return Failure.BUSY
     if response.status in (502, 504):
         return Failure.GATEWAY

@@ -129,7 +129,7 @@ class Dispatcher:
         def start(lease: Lease) -> None:
             lease.label = job.request_id
             if turn.done():  # the caller hung up in this very moment
-                lease.release()
+                self.floor.assigner.end(lease, time.monotonic())
             else:
                 turn.set_result(lease)
 

@@ -106,6 +106,10 @@ class Pool:
 
     # how requests went
 
+    def answers(self, worker: Worker, now: float) -> None:
+        """A part of an answer came: it lives, however its probes go."""
+        worker.heard_at = now
+
     def succeeded(self, lease: Lease, now: float, compute_s: float) -> None:
         """A request was answered by this worker, well or with the caller's error."""
         worker = lease.worker

@@ -1,8 +1,8 @@
 """
 One worker as the router sees it: its state, what it reported, and who holds its slots (core: no clock, no I/O).
 
-A slot is counted by its `Lease`, a scope: whatever happens to the request inside, the count is right afterwards. Only
-router.pool changes the rest.
+A slot is taken by a `Lease`, which router.dispatch gives back at the end of a scope, whatever happens to the request
+inside. Only router.pool changes the rest.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from fleet.cost import CostModel
 from fleet.wire import LoadReport, WorkerState
@@ -33,26 +31,20 @@ class Health(enum.StrEnum):
 
 @dataclass(eq=False, slots=True)
 class Lease:
-    """One request on one worker, from the pick until the end of the attempt: `with lease: ...`."""
+    """One request on one worker, from the pick until the end of the attempt."""
 
     worker: Worker
     est_s: float
     started_at: float
-    audio_s: float = 0.0
-    label: str = ""  # the request's id, for the status page
+    audio_s: float
     tenant: str = ""
-    boot: str = field(init=False)  # the process that has it, even if another takes its place
     is_suspect: bool = False  # an earlier worker died while it had this request
+    label: str = ""  # the request's id, for the status page
+    boot: str = field(init=False)  # the process that has it, even if another takes its place
     on_lost: Callable[[str], None] | None = None  # called when the worker is taken to be dead meanwhile
 
     def __post_init__(self) -> None:
         self.boot = self.worker.boot
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.release()
 
     def release(self) -> None:
         """Give the slot back; twice does no harm."""
@@ -172,8 +164,8 @@ class Worker:
         ends[-1] += sum(started) - sum(ends)  # what is more than its slots waits for the first of them
         return ends
 
-    def lease(self, now: float, est_s: float, audio_s: float, label: str = "", tenant: str = "") -> Lease:
+    def lease(self, now: float, est_s: float, audio_s: float, *, tenant: str = "", is_suspect: bool = False) -> Lease:
         """Take a slot. No await may stand between asking whether there is one and this."""
-        lease = Lease(self, est_s, now, audio_s, label, tenant)
+        lease = Lease(self, est_s, now, audio_s, tenant, is_suspect)
         self.leases.add(lease)
         return lease

@@ -43,7 +43,9 @@ def history(fleet: ScriptedFleet) -> Iterator[None]:
     with ExitStack() as leases:
         for worker in service.floor.pool:
             for _ in range(SLOTS):
-                leases.enter_context(worker.lease(now, 3.0, 10.0, "req-0123456789abcdef"))
+                lease = worker.lease(now, 3.0, 10.0)
+                lease.label = "req-0123456789abcdef"
+                leases.callback(lease.release)
         yield
 
 

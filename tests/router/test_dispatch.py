@@ -5,6 +5,9 @@ import aiohttp
 import pytest
 
 from fleet import wire
+from fleet.fields import TranscriptionRequest
+from router.job import Job
+from router.spool import Spool
 from tests.router.scripted import HoldGate, answer, answers, dies, form, hangs, says_busy, scripted_fleet, takes, until
 
 
@@ -237,3 +240,33 @@ async def test_a_stream_that_has_begun_reports_the_failure_as_an_event():
         assert "one" in first
         assert '"code": "upstream_failed"' in last or '"code":"upstream_failed"' in last
         assert sum(worker.requests for worker in fleet.workers) == 1
+
+
+async def test_a_turn_that_nobody_takes_counts_as_no_work_of_its_key():
+    """
+    A caller may hang up in the moment in which its slot comes free: its key's next requests wait for nothing of that.
+    """
+    async with scripted_fleet(1) as fleet:
+        dispatcher, now = fleet.service.dispatcher, time.monotonic()
+        job = Job(
+            path="/v1/audio/transcriptions",
+            content_type="",
+            request=TranscriptionRequest(),
+            model=None,
+            spool=Spool(fleet.service.spool),
+            digest=lambda: asyncio.sleep(0, ""),
+            audio_s=3600,
+            request_id="r",
+            arrived_at=now,
+            deadline_at=now + 600,
+            tenant="hasty",
+        )
+        turn = asyncio.get_running_loop().create_future()
+        turn.cancel()
+
+        dispatcher.floor.queue.add(dispatcher._waiting(job, turn))
+        dispatcher.assign()
+
+        assert not len(dispatcher.floor.queue)
+        assert dispatcher.floor.queue._usage.rank("hasty", time.monotonic()) == 0
+        await until(fleet.is_clean)

@@ -88,7 +88,9 @@ async def test_of_many_requests_at_one_worker_the_oldest_are_shown():
         now = time.monotonic()
         with ExitStack() as leases:
             for number in range(10):
-                leases.enter_context(worker.lease(now - number, 3.0, 10.0, f"request-{number}"))
+                lease = worker.lease(now - number, 3.0, 10.0)
+                lease.label = f"request-{number}"
+                leases.callback(lease.release)
             page = await page_of(fleet)
 
     assert re.findall(r"request-\d", page) == ["request-9", "request-8", "request-7", "request-6"]
