@@ -194,8 +194,7 @@ class Pool:
         self._cost = None
 
     def _might_accept(self, worker: Worker) -> bool:
-        says_ready = worker.report is not None and worker.report.state is WorkerState.READY
-        return says_ready and worker.health in (Health.UP, Health.SILENT) and not worker.is_drained
+        return worker.says_ready and worker.health in (Health.UP, Health.SILENT) and not worker.is_drained
 
     def _lose(self, leases: set[Lease], why: str) -> None:
         for lease in leases:

@@ -105,10 +105,14 @@ class Worker:
         return self.report.boot if self.report else ""
 
     @property
+    def says_ready(self) -> bool:
+        """Whether it said, when it last said something, that it takes work."""
+        return self.report is not None and self.report.state is WorkerState.READY
+
+    @property
     def is_ready(self) -> bool:
-        """Whether it says that it takes work, and answers."""
-        says_ready = self.report is not None and self.report.state is WorkerState.READY
-        return says_ready and self.health is Health.UP and not self.is_drained
+        """Whether it says so, answers, and is to have work."""
+        return self.says_ready and self.health is Health.UP and not self.is_drained
 
     def serves(self, model: str | None) -> bool:
         """Whether it has the model; None is whatever it has."""
