@@ -10,7 +10,7 @@ Finds the right worker for each request at the right moment. The life of a reque
     admission   refused at once, with a paced Retry-After (ticket), if its turn would come too late
     queue_order otherwise it waits in the one queue: by age and size, fair between keys
     assign      the moment a worker has a free slot (pool, upstream), the next in order gets it (policy picks)
-    attempt     one try on that worker: body up, reply down, every failure named
+    attempt     one try on that worker: body up, reply down, every failure named; connector has the line to it
     dispatch    tells the story above; retry decides what a failed attempt means, within the caller's deadline
     ejection    workers that fail are left out for a while and come back with one small request
     probe       asks each worker how it is; discovery says which workers there are

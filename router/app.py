@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from random import Random
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from fleet import web as fleet_web
@@ -27,6 +26,7 @@ from router.audit import Audit
 from router.batch import Batch
 from router.cache.desk import Desk
 from router.cache.stores import open_cache
+from router.connector import Connector
 from router.cors import Cors
 from router.deferred.service import Jobs
 from router.discovery import Discovery
@@ -78,6 +78,7 @@ class RouterService:
         self._ticket = Ticket(self._rng)
         self.floor = self._build_floor()
         self._offer = Offer(self.floor.pool)
+        self._connector = Connector(settings.worker_token)
         self._discovery = Discovery(settings.workers, self._on_known, interval_s=settings.discovery_interval_s)
         self._metrics = Metrics(self.floor, self.spool, self._budget)
         self.status = Status(
@@ -98,8 +99,7 @@ class RouterService:
         Cors(settings.cors_origins).join(self.app)
         self.app.middlewares.extend([point_the_way, self.keys.check])
         self.app.on_response_prepare.append(self.keys.stamp)
-        self.app.cleanup_ctx.extend([self._with_session, self._with_audit])
-        self._session = _Late()
+        self.app.cleanup_ctx.extend([self._connector.opened, self._with_audit])
         self.dispatcher = self._build_dispatcher()
         self.cache = open_cache(settings, self.dispatcher, self._offer.identity)
         self.intake = self._build_intake()
@@ -123,7 +123,7 @@ class RouterService:
         """Discovery, probes, and watching the event loop and the trend."""
         self._discovery.start()
         probe = Probe(
-            self._session.client,
+            self._connector.client,
             self.floor.pool,
             router_id=self._id,
             interval_s=self._settings.probe_interval_s,
@@ -190,7 +190,7 @@ class RouterService:
     def _build_dispatcher(self) -> Dispatcher:
         settings = self._settings
         attempts = Attempts(
-            self._session, self.floor.pool, router_id=self._id, connect_timeout_s=settings.connect_timeout_s
+            self._connector, self.floor.pool, router_id=self._id, connect_timeout_s=settings.connect_timeout_s
         )
         return Dispatcher(
             self.floor,
@@ -251,16 +251,6 @@ class RouterService:
             wyoming=self.wyoming,
         )
 
-    async def _with_session(self, _: web.Application) -> AsyncIterator[None]:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)  # a worker keeps its side open longer
-        token = self._settings.worker_token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
-        )
-        async with client as self._session.client:
-            yield
-
     async def _with_audit(self, _: web.Application) -> AsyncIterator[None]:
         yield
         if self._audit is not None:
@@ -296,9 +286,3 @@ class RouterService:
         while True:
             self._trend.note(self.status.moment())
             await asyncio.sleep(EVERY_S)
-
-
-class _Late:
-    """The client session, which can be made only once the event loop runs."""
-
-    client: aiohttp.ClientSession

@@ -13,13 +13,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import aiohttp
 
 from fleet import wire
 from fleet.stages import SERVER_TIMING, Stages
 from fleet.wire import LoadReport
+from router.connector import Connector
 from router.job import CallerGone, Job, Reply
 from router.pool import Pool
 from router.retry import Failure
@@ -39,12 +39,6 @@ PASSED_ON = (
     wire.DURATION,
     wire.WORKER,
 )
-
-
-class Session(Protocol):
-    """Holds the client, which exists once the event loop runs."""
-
-    client: aiohttp.ClientSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +73,8 @@ def _told_when_lost(lease: Lease, scope: asyncio.Timeout) -> Iterator[None]:
 class Attempts:
     """Sends requests to workers and tells the pool what it hears."""
 
-    def __init__(self, session: Session, pool: Pool, *, router_id: str, connect_timeout_s: float) -> None:
-        self._session = session
+    def __init__(self, connector: Connector, pool: Pool, *, router_id: str, connect_timeout_s: float) -> None:
+        self._connector = connector
         self._pool = pool
         self._router_id = router_id
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
@@ -116,7 +110,7 @@ class Attempts:
 
     async def _exchange(self, lease: Lease, job: Job, reply: Reply) -> Outcome:
         worker = lease.worker
-        async with self._session.client.post(
+        async with self._connector.client.post(
             worker.url + job.path,
             data=job.spool.in_memory if job.spool.in_memory is not None else job.spool.chunks(),
             headers=self._headers(job),

@@ -105,7 +105,7 @@ async def test_a_router_that_is_out_of_descriptors_blames_no_worker(monkeypatch)
     """
     lacking = 5
     async with scripted_fleet(1) as fleet:
-        connector = fleet.service._session.client.connector
+        connector = fleet.service._connector.client.connector
         assert connector is not None
         usual = connector.connect
 
