@@ -9,6 +9,7 @@ installation is not offered.
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def _start(name: str, command: Command, argv: Sequence[str]) -> int:
 
 
 def _not_installed(name: str, command: Command, package: str | None) -> int:
-    hint = f": pip install 'whisper-fleet[{command.extra}]'" if command.extra else ""
+    # by this Python: another one's pip would put it elsewhere, or look for this project where it is not
+    hint = f": {shlex.quote(sys.executable)} -m pip install 'whisper-fleet[{command.extra}]'" if command.extra else ""
     print(f"error: whisper-fleet {name} needs {package}, which is not installed{hint}", file=sys.stderr)
     return EXIT_STARTUP
 

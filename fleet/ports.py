@@ -6,14 +6,13 @@ but no outgoing connection is given the number while the service is away, and a 
 found out before anything starts.
 """
 
-import os
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from fleet.serve import StartupError
+from fleet.serve import StartupError, cannot_listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +47,5 @@ def _bind(host: str, port: int) -> socket.socket:
         one.bind(address)
     except OSError as error:
         one.close()
-        raise StartupError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)} (PORT, HOST)") from error
+        raise cannot_listen(host, port, error) from error
     return one

@@ -7,6 +7,7 @@ Start and stop read as lists. A first SIGTERM or SIGINT drains, a second stops a
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -96,7 +97,8 @@ async def _serve(
     gc.freeze()  # what is loaded stays: to look through it for garbage again holds the loop for 25 ms
     gc.set_threshold(10_000)  # of 700 objects, a request or two, nearly all are in use
     try:
-        async with listening(runner, host, port, limits=limits, backlog=backlog):
+        async with listening(runner, host, port, limits=limits, backlog=backlog) as bound:
+            logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, bound)
             await _until_drained(service, stopping)
     finally:
         await runner.cleanup()
@@ -114,13 +116,20 @@ async def listening(
     try:
         server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=backlog)
     except OSError as error:
-        # a name that is none has numbers of its own, and their words with it
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        raise StartupError(f"cannot listen on {host}:{port}: {reason} (PORT, HOST)") from error
+        raise cannot_listen(host, port, error) from error
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> StartupError:
+    """Why not, and which settings say where."""
+    if error.errno == errno.EADDRINUSE:
+        return StartupError(f"{host}:{port} is taken: end what listens there, or choose another PORT.")
+    # a name that is none has numbers of its own, and their words with it
+    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return StartupError(f"cannot listen on {host}:{port}: {reason} (PORT, HOST)")
 
 
 async def _until_drained(service: Service, stopping: "Signals") -> None:

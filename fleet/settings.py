@@ -166,8 +166,8 @@ def _boolean(text: str, name: str) -> bool:
 
 def _number(text: str, wanted: type, one: Field[Any]) -> float:
     name, least, most = one.name.upper(), one.metadata["least"], one.metadata["most"]
-    bounds = f" from {least:g} up" if least is not None and most is None else ""
-    bounds = f" from {least:g} to {most:g}" if least is not None and most is not None else bounds
+    bounds = f" from {least:.12g} up" if least is not None and most is None else ""
+    bounds = f" from {least:.12g} to {most:.12g}" if least is not None and most is not None else bounds
     kind = "a whole number" if wanted is int else "a number"
     try:
         value: float = wanted(text)

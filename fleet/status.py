@@ -32,6 +32,7 @@ ENDS = {
     "deadline": "{} too late",
 }
 ALWAYS = ("ok", "failed")
+NOTE = "note"  # the column that is there only if it has something to say
 WIDE = 120  # columns of a terminal that has room for everything, and of a pipe
 
 Report = Mapping[str, Any]
@@ -98,10 +99,10 @@ def table(report: Report, width: int = WIDE) -> RenderableType:
     """One line about the fleet, one row a worker, as many columns as fit. What a report leaves out stays blank."""
     workers = report.get("workers", ())
     columns = [column for column in COLUMNS if width >= WIDE or not column.is_extra]
-    columns = [column for column in columns if column.title != "why" or any(map(column.read, workers))]
+    columns = [column for column in columns if column.title != NOTE or any(map(column.read, workers))]
     rows = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        rows.add_column(column.title, justify=column.justify, no_wrap=column.title != "why")
+        rows.add_column(column.title, justify=column.justify, no_wrap=column.title != NOTE)
     for worker in workers:
         rows.add_row(*[_cell(column, worker) for column in columns])
     return Group(Text(summary(report)), "", rows)
@@ -155,6 +156,12 @@ def _path(path: str) -> Callable[[Report], str]:
     return lambda worker: _at(worker, path)
 
 
+def _last_failure(worker: Report) -> str:
+    """Of a worker that is well again."""
+    said = _at(worker, "breaker.last_error")
+    return f"last failure: {said}" if said else ""
+
+
 COLUMNS = (
     Column("worker", _path("id"), "left"),
     Column("state", _path("state"), "left"),
@@ -168,5 +175,5 @@ COLUMNS = (
     Column("p50 s", _path("lat_s.p50")),
     Column("p95 s", _path("lat_s.p95")),
     Column("share %", _path("share_pct"), is_extra=True),
-    Column("why", lambda worker: _at(worker, "why") or _at(worker, "breaker.last_error"), "left"),
+    Column(NOTE, lambda worker: _at(worker, "why") or _last_failure(worker), "left"),
 )

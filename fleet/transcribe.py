@@ -88,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="whisper-fleet transcribe", description="Send files to a running fleet.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video file")
-    parser.add_argument("--format", choices=list(ResponseFormat), default="text", help="of the answer (default: text)")
+    parser.add_argument(
+        "--format", choices=[*map(str, ResponseFormat)], default="text", help="of the answer (default: text)"
+    )
     parser.add_argument("--language", help="language of the speech, such as en or english (default: detected)")
     parser.add_argument("--prompt", help="text that comes before, or names that may occur (default: none)")
     parser.add_argument("--model", default="whisper-1", help="model (default: whisper-1, the fleet's own)")

@@ -32,6 +32,7 @@ from router.deferred.service import Jobs
 from router.discovery import Discovery
 from router.dispatch import Dispatcher, Floor
 from router.ejection import Ejection
+from router.event_log import EventLog, log_event
 from router.intake import Intake
 from router.job import Job
 from router.key_file import KeyFile, KeyFileError
@@ -155,7 +156,7 @@ class RouterService:
 
     def _build_floor(self) -> Floor:
         settings = self._settings
-        queue, pool = Queue(settings.max_queue), Pool(self._rng, self._new_ejection)
+        queue, pool = Queue(settings.max_queue), Pool(self._rng, self._new_ejection, EventLog(log_event))
         policy = POLICIES[settings.balance](pool, self._rng)
         admission = Admission(queue, pool, self._ticket, max_wait_s=settings.max_wait_s, alpha_s=settings.order_alpha_s)
         assigner = Assigner(queue, pool, policy, reserved_slots=settings.realtime_reserved_slots)

@@ -7,6 +7,7 @@ half-open: one request, the smallest that waits, decides. What is the caller's f
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -84,3 +85,6 @@ class Ejection:
         return self.failures >= self.failures_limit or (
             len(recent) >= WINDOW_LEAST and recent.count(False) * 2 > len(recent)
         )
+
+
+NewEjection = Callable[[], Ejection]  # with the operator's settings

@@ -63,6 +63,7 @@ class Ledger:
     by_worker: dict[str, Counter[str]] = field(default_factory=dict)
     recent: deque[Finished] = field(default_factory=lambda: deque(maxlen=RECENT))
     bytes_in: int = 0
+    at_workers: int = 0  # requests that a worker answered or failed, of those too that are gone
 
     def note(self, finished: Finished) -> None:
         """A request has ended."""
@@ -72,6 +73,7 @@ class Ledger:
         if finished.worker is not None:
             counts = self.by_worker.setdefault(finished.worker, Counter())
             counts["total"] += 1
+            self.at_workers += 1
             counts[outcome_of(finished)] += 1
             if len(self.by_worker) > WORKERS_KEPT:
                 del self.by_worker[next(iter(self.by_worker))]

@@ -7,31 +7,30 @@ start a request now, how much work lies before the fleet, whether to trust eject
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from fleet.cost import PRIORS, Cost, CostModel, median
 from fleet.wire import LoadReport, WorkerState
-from router.ejection import Circuit, Ejection
+from router.ejection import Circuit, Ejection, NewEjection
+from router.event_log import EventLog
 from router.upstream import Health, Lease, Worker
 
 SIGN_OF_LIFE_S = 10  # a worker that answered something this recently is busy, not dead
 OVERDUE = 3  # a silent worker gets nothing new, but keeps what it runs for this many times the estimate
 BUSY_PAUSE_S = 0.25  # after "busy", unless a report says otherwise sooner
 PANIC_SHARE = 0.5
-EVENTS_KEPT = 100
 
 
 class Pool:
     """All known workers, by URL, and what happened to them."""
 
-    def __init__(self, rng: Random, new_ejection: Callable[[], Ejection] = Ejection) -> None:
+    def __init__(self, rng: Random, new_ejection: NewEjection = Ejection, events: EventLog | None = None) -> None:
         self._rng = rng
         self._new_ejection = new_ejection
         self.workers: dict[str, Worker] = {}
         self._cost: Cost | None = None  # the middle of all, until one of them learns
-        self.events: deque[tuple[float, str, str, str]] = deque(maxlen=EVENTS_KEPT)  # when, worker, event, detail
+        self.events = events or EventLog()
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(self.workers.values())
@@ -207,4 +206,4 @@ class Pool:
             self._note(now, worker, worker.state, f"was {before}")
 
     def _note(self, now: float, worker: Worker, event: str, detail: str) -> None:
-        self.events.append((now, worker.name, event, detail))
+        self.events.note(now, worker, event, detail)

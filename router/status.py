@@ -93,7 +93,7 @@ class Status:
             "totals": self._totals(),
             "rates_1m": self._ledger.rates(now),
             "workers": [self._worker(worker, now) for worker in self._floor.pool],
-            "events": [self._event(*event, now=now) for event in self._floor.pool.events],
+            "events": [self._event(*event, now=now) for event in self._floor.pool.events.kept],
         }
 
     def moment(self) -> Moment:
@@ -206,7 +206,7 @@ class Status:
             "cancel": counts.get("cancelled", 0),
             "lat_s": self._ledger.latencies(worker.name),
             "last_used_s": round(now - worker.heard_at, 1) if worker.heard_at is not None else None,
-            "share_pct": round(100 * total / max(1, self._ledger.totals["requests"]), 1),
+            "share_pct": round(100 * total / max(1, self._ledger.at_workers), 1),
         }
 
     def _why(self, worker: Worker, now: float) -> str | None:

@@ -33,7 +33,7 @@ def test_missing_requirement_is_one_sentence(monkeypatch, tmp_path, capsys):
 
     assert cli.main(["needy"]) == 3
     assert "needs not_installed_anywhere" in (said := capsys.readouterr().err)
-    assert "pip install 'whisper-fleet[worker]'" in said
+    assert f"{sys.executable} -m pip install 'whisper-fleet[worker]'" in said  # whatever pip comes first on the PATH
 
 
 def test_what_is_needed_only_later_is_asked_for_first(monkeypatch, tmp_path, capsys):

@@ -102,7 +102,7 @@ def test_port_in_use(start, unused_tcp_port):
         service = start()
         assert service.wait(20) == 3
     said = service.stderr.read()
-    assert said == f"error: cannot listen on 127.0.0.1:{unused_tcp_port}: Address already in use (PORT, HOST)\n"
+    assert said == f"error: 127.0.0.1:{unused_tcp_port} is taken: end what listens there, or choose another PORT.\n"
 
 
 def test_a_setting_that_only_its_part_understands(capsys):

@@ -94,7 +94,7 @@ def test_command_says_what_to_have(capsys):
     [
         (["--model", "large-v3"], "was not measured"),
         (["--threads", "4"], "needs RTF"),
-        (["--callers", "0"], "CALLERS"),
+        (["--callers", "0"], "CALLERS must be a whole number from 1 to 1000000; it is 0."),
         (["--callers", "1000000", "--rtf", "10"], "more than 10000 workers"),
     ],
     ids=" ".join,

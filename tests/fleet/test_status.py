@@ -37,7 +37,7 @@ def test_table():
     assert "27 requests: 18 ok, 9 wrong from the caller, 0 failed\n" in text
     assert "1/1" in text
     assert "0.0123" in text
-    assert "refused 3 s ago" in text
+    assert "last failure: refused 3 s ago" in text
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,14 @@ async def test_output_dir(fleet, clip, tmp_path):
     assert (code, "same name" in err) == (2, True)
 
 
+async def test_a_format_that_is_none(clip):
+    """Is told the others as they are typed, not as the program holds them."""
+    code, _, err = await transcribe(clip, "--format", "tsv")
+    assert code == 2
+    assert "'verbose_json'" in err
+    assert "ResponseFormat" not in err
+
+
 async def test_busy_fleet_is_asked_again(fleet, clip):
     """When it said so."""
     fleet.busy = 1

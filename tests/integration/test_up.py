@@ -143,7 +143,7 @@ def test_port_in_use():
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     assert done.returncode == 3
-    assert done.stderr == f"error: cannot listen on 127.0.0.1:{port}: Address already in use (PORT, HOST)\n"
+    assert done.stderr == f"error: 127.0.0.1:{port} is taken: end what listens there, or choose another PORT.\n"
 
 
 def test_open_to_others_needs_a_key():

@@ -63,6 +63,17 @@ def test_rates_cover_the_last_minute():
     assert ledger.by_worker["w0"]["ok"] == 3
 
 
+def test_what_no_worker_saw_is_nobody_s_share():
+    """
+    A caller's broken upload is a request, and none that could be shared among workers.
+    """
+    ledger = Ledger()
+    for worker in ("w0", None, "w1"):
+        ledger.note(replace(finished(), worker=worker))
+
+    assert (ledger.at_workers, ledger.totals["requests"]) == (2, 3)
+
+
 def test_names_of_workers_do_not_pile_up():
     """
     A router that runs for years before pods that come and go remembers the last thousand.

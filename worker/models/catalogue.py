@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.options import meant
 from fleet.serve import StartupError
 from worker.models import hub
 from worker.models.hub import ADVICE, Progress
@@ -83,7 +84,9 @@ def resolve(
     if name.startswith((".", "/", "~")):
         raise StartupError(f"there is no directory {name!r}; {ADVICE}")
     if "/" not in name and name not in HUB:
-        raise StartupError(f"there is no model called {name!r}; known are {', '.join(names())}, or {ADVICE}")
+        hint = meant(name, names())
+        rest = f"{hint} (whisper-fleet models lists all)" if hint else f"; known are {', '.join(names())}, or {ADVICE}"
+        raise StartupError(f"there is no model called {name!r}{rest}")
     repository = HUB[name].repository if name in HUB else name
     return hub.pull(name, repository, cache, is_offline=is_offline, on_progress=on_progress)
 

@@ -29,6 +29,12 @@ def test_a_directory_is_taken_as_it_is(tmp_path: Path):
     assert catalogue.resolve(str(tmp_path)) == tmp_path
 
 
+def test_a_misspelt_name_is_told_the_one_that_was_probably_meant(tmp_path: Path):
+    """Not the whole list."""
+    with pytest.raises(StartupError, match="no model called 'lage-v3'; did you mean large-v3"):
+        catalogue.resolve("lage-v3", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
