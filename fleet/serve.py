@@ -25,6 +25,8 @@ from fleet.junk import Junk
 from fleet.parser import parser_of
 from fleet.settings import SettingError
 
+BACKLOG = 1024  # connections that wait to be accepted: a burst of callers comes in one turn of the loop
+
 EXIT_OK, EXIT_CRASH, EXIT_STARTUP, EXIT_ENGINE = 0, 1, 3, 70
 
 logger = logging.getLogger(__name__)
@@ -57,13 +59,12 @@ def run(
     port: int,
     keepalive_s: float,
     limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008  frozen
-    backlog: int = 1024,
 ) -> int:
     """Build the service, serve it until a signal, and return the exit code."""
     code = EXIT_OK
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(build, host=host, port=port, keepalive_s=keepalive_s, limits=limits, backlog=backlog))
+            runner.run(_serve(build, host=host, port=port, keepalive_s=keepalive_s, limits=limits))
     except* (StartupError, SettingError) as group:  # some settings are only understood by the part that uses them
         for error in group.exceptions:
             print(f"error: {error}", file=sys.stderr)  # noqa: T201  the operator's terminal, also where logs are JSON
@@ -78,7 +79,7 @@ def run(
 
 
 async def _serve(
-    build: Callable[[], Service], *, host: str, port: int, keepalive_s: float, limits: ConnectionLimits, backlog: int
+    build: Callable[[], Service], *, host: str, port: int, keepalive_s: float, limits: ConnectionLimits
 ) -> None:
     stopping = Signals()
     service = build()
@@ -97,7 +98,7 @@ async def _serve(
     gc.freeze()  # what is loaded stays: to look through it for garbage again holds the loop for 25 ms
     gc.set_threshold(10_000)  # of 700 objects, a request or two, nearly all are in use
     try:
-        async with listening(runner, host, port, limits=limits, backlog=backlog) as bound:
+        async with listening(runner, host, port, limits=limits) as bound:
             logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, bound)
             await _until_drained(service, stopping)
     finally:
@@ -105,16 +106,14 @@ async def _serve(
 
 
 @asynccontextmanager
-async def listening(
-    runner: web.AppRunner, host: str, port: int, *, limits: ConnectionLimits, backlog: int = 1024
-) -> AsyncIterator[int]:
+async def listening(runner: web.AppRunner, host: str, port: int, *, limits: ConnectionLimits) -> AsyncIterator[int]:
     """Accept connections for as long as the block runs, within limits; gives the port. Raises StartupError."""
     if runner.server is None:
         raise RuntimeError("set the runner up first")
     connections, make_parser = Connections(limits), parser_of(runner.server)
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=backlog)
+        server = await loop.create_server(lambda: Connection(connections, make_parser), host, port, backlog=BACKLOG)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
     try:

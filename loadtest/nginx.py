@@ -13,11 +13,11 @@ CONFIG = Path(__file__).parent.parent / "nginx"
 UPSTREAM = "upstream workers {{\n    zone workers 128k;\n    least_conn;\n{servers}    keepalive 32;\n}}\n"
 
 
-def lay_out(folder: Path, *, port: int, workers: Sequence[int], config: Path = CONFIG) -> None:
+def lay_out(folder: Path, *, port: int, workers: Sequence[int]) -> None:
     """A folder that nginx can run from without privileges: the configuration, its list of workers, its port."""
     folder.chmod(0o755)  # started by root, nginx's own processes are nobody's
     (folder / "temp").mkdir()
-    shutil.copy(config / "nginx.conf", folder / "nginx.conf")
+    shutil.copy(CONFIG / "nginx.conf", folder / "nginx.conf")
     servers = "".join(f"    server 127.0.0.1:{worker} max_fails=0;\n" for worker in workers)
     (folder / "upstream.conf").write_text(UPSTREAM.format(servers=servers))
     (folder / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")

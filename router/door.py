@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from fleet.forms import TRANSCRIPTIONS, FormKind
+from fleet.forms import TRANSCRIPTIONS
 from router.upload import Body
 
 
@@ -51,15 +51,13 @@ def form_of(
     clip: bytes | AsyncIterator[bytes],
     *,
     clip_bytes: int = 0,
-    kind: FormKind = TRANSCRIPTIONS,
-    file_name: str = "clip.wav",
     content_type: str = "audio/wav",
 ) -> Body:
     """
     A clip and its fields as the body of a request.
 
-    `clip_bytes` is the length of a clip that comes in pieces, if it is known. File name and type are the door's own;
-    fields may hold anything.
+    `clip_bytes` is the length of a clip that comes in pieces, if it is known. The type is the door's own; fields may
+    hold anything.
     """
     boundary = secrets.token_hex(16)
     parts = [
@@ -67,7 +65,7 @@ def form_of(
         for name, text in fields
     ]
     parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{kind.file_names[0]}"; filename="{file_name}"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="clip"\r\n'
         f"Content-Type: {content_type}\r\n\r\n"
     )
     head, tail = "".join(parts).encode(), f"\r\n--{boundary}--\r\n".encode()
@@ -84,7 +82,7 @@ def form_of(
         yield tail
 
     return Body(
-        kind=kind,
+        kind=TRANSCRIPTIONS,
         content_type=f"multipart/form-data; boundary={boundary}",
         chunks=chunks(),
         size_bytes=len(head) + clip_bytes + len(tail) if clip_bytes else 0,

@@ -33,10 +33,9 @@ logger = logging.getLogger(__name__)
 class Lifecycle:
     """The state of this process; every change goes through here and is logged."""
 
-    def __init__(self, on_change: Callable[[WorkerState], None] = lambda state: None) -> None:
+    def __init__(self) -> None:
         self.state = WorkerState.LOADING
         self.why: str | None = None
-        self._on_change = on_change
         self._broken: asyncio.Future[EngineBroken] | None = None
 
     def __repr__(self) -> str:
@@ -58,7 +57,6 @@ class Lifecycle:
             return
         self.state, self.why = state, why
         logger.info("worker %s", state, extra={"why": why} if why else {})
-        self._on_change(state)
 
     async def run(
         self,

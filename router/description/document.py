@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -48,10 +47,10 @@ HEADERS: dict[str, tuple[Schema, str]] = {
 }
 
 
-def document(operations: Iterable[Operation] = (*OPERATIONS, *jobs.OPERATIONS)) -> dict[str, Any]:
+def document() -> dict[str, Any]:
     """The description, as /openapi.json answers it."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in operations:
+    for operation in (*OPERATIONS, *jobs.OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",

@@ -1,6 +1,7 @@
 """loading -> warming -> ready -> draining; broken ends the process."""
 
 import asyncio
+import logging
 import threading
 from dataclasses import replace
 from typing import Any
@@ -76,10 +77,10 @@ def test_a_device_that_is_lost_while_warming_up_is_no_startup_error():
         warm_up(Unscripted(EngineBroken("CUDA error")), plain)
 
 
-async def test_states_come_in_order_and_a_lost_device_ends_the_process():
+async def test_states_come_in_order_and_a_lost_device_ends_the_process(caplog: pytest.LogCaptureFixture):
     """Ready only after warming; EngineLost is what `serve` turns into exit code 70."""
-    states: list[WorkerState] = []
-    life = Lifecycle(on_change=states.append)
+    caplog.set_level(logging.INFO)
+    life = Lifecycle()
     engine = ScriptedEngine("fake:0", 0)
     batcher = Batcher(engine, windows_per_call=1)
     ready = asyncio.Event()
@@ -90,7 +91,8 @@ async def test_states_come_in_order_and_a_lost_device_ends_the_process():
             life.on_broken(EngineBroken("CUDA error"))
     batcher.stop()
     assert ended.group_contains(EngineLost)
-    assert states == [WorkerState.WARMING, WorkerState.READY, WorkerState.BROKEN]
+    said = [message for message in caplog.messages if message.startswith("worker ")]
+    assert said == ["worker warming", "worker ready", "worker broken"]
 
 
 async def test_a_model_that_does_not_load_is_a_startup_error():

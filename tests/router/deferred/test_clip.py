@@ -2,7 +2,6 @@
 
 import pytest
 
-from fleet.forms import TRANSCRIPTIONS
 from router.deferred.clip import pieces
 from router.door import form_of
 from router.spool import Spool, SpoolBudget
@@ -15,7 +14,7 @@ CLIP = b"RIFF\r\n--x\r\n" + bytes(range(256)) * 20_000
 async def test_the_files_bytes_come_back(memory_bytes):
     """Twice over, since a failed store may be tried again; from memory and from disk."""
     async with Spool(SpoolBudget(memory_bytes=memory_bytes, disk_bytes=10**8)) as spool:
-        body = form_of([("language", "en")], CLIP, kind=TRANSCRIPTIONS)
+        body = form_of([("language", "en")], CLIP)
         upload = await receive(body, spool, body_bytes_max=10**8, on_bytes=lambda _: None)
         for _ in range(2):
             assert b"".join(pieces(upload)) == CLIP
