@@ -27,8 +27,7 @@ def container_of(head: bytes) -> str:
     for magic, name in ((b"fLaC", "flac"), (b"OggS", "ogg"), (b"\x1aE\xdf\xa3", "webm"), (b"ID3", "mp3")):
         if head.startswith(magic):
             return name
-    is_mpeg_audio = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2  # layer III
-    return "mp3" if is_mpeg_audio else "other"
+    return "mp3" if len(head) > 1 and _is_mp3_frame(head, 0) else "other"
 
 
 def duration_s(head: bytes, size_bytes: int) -> float | None:
@@ -69,7 +68,7 @@ def flac_s(head: bytes, _size_bytes: int) -> float | None:
 def mp3_s(head: bytes, size_bytes: int) -> float | None:
     """Frames counted in a Xing or Info tag, else the first frame's bit rate for the whole file."""
     start = _after_id3(head)
-    at = next((i for i in range(start, len(head) - 4) if head[i] == 0xFF and head[i + 1] & 0xE6 == 0xE2), None)
+    at = next((at for at in range(start, len(head) - 4) if _is_mp3_frame(head, at)), None)
     if at is None:
         return None
     version, rate, hz_index = head[at + 1] >> 3 & 3, head[at + 2] >> 4, head[at + 2] >> 2 & 3
@@ -80,6 +79,11 @@ def mp3_s(head: bytes, size_bytes: int) -> float | None:
         return float(frames * (1152 if version == 3 else 576) / hz)
     kbps = (MP3_KBPS if version == 3 else MP3_KBPS_LOW)[rate]
     return (size_bytes - at) * 8 / (kbps * 1000)
+
+
+def _is_mp3_frame(head: bytes, at: int) -> bool:
+    """Eleven bits of sync, a version that is not the reserved one, layer III."""
+    return head[at] == 0xFF and head[at + 1] & 0xE6 == 0xE2 and head[at + 1] >> 3 & 3 in MP3_HZ
 
 
 def _after_id3(head: bytes) -> int:

@@ -8,6 +8,8 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from router.duration import HEAD_BYTES, container_of, duration_s
 
@@ -111,3 +113,21 @@ def test_hostile_heads_give_no_answer(head):
     Nothing to read, nothing said.
     """
     assert duration_s(head, 1_000) is None
+
+
+@given(
+    st.sampled_from([b"RIFF\0\0\0\0WAVE", b"\0\0\0 ftyp", b"fLaC", b"OggS", b"\x1aE\xdf\xa3", b"ID3", b"\xff"]),
+    st.lists(
+        st.binary(max_size=20)
+        | st.sampled_from(
+            [b"fmt ", b"data", b"mvhd", b"OpusHead", b"\x01vorbis", b"\x44\x89\x88", b"\xff\xfb", b"Xing"]
+        )
+    ),
+    st.integers(0, 10**12),
+)
+@example(b"\xff", [b"\xea\x90\x00", bytes(100)], 5_000)  # an MPEG version that is reserved
+def test_no_head_raises_anything(magic, parts, size):
+    """
+    Whatever follows the magic number: the request would be answered with 500, and its worker never asked.
+    """
+    duration_s(b"".join([magic, *parts])[:HEAD_BYTES], size)
