@@ -61,9 +61,9 @@ async def test_ten_at_once_run_the_model_once_and_the_answer_outlives_the_router
 @pytest.mark.parametrize("store", ["memory", "disk", pytest.param("redis", marks=needs_redis)])
 async def test_a_hit_takes_less_than_ten_milliseconds(store):
     """
-    At the median of 200, whatever keeps it. The best of six rounds counts: the machine's other work only ever adds.
+    At the median of 200, whatever keeps it. The best of twelve rounds counts: the machine's other work only ever adds.
     """
-    timed = await rounds_of(store, requests=200, rounds=6, good_enough_s=HIT_P50_S)
+    timed = await rounds_of(store, requests=200, rounds=12, good_enough_s=HIT_P50_S)
     assert {did for each in timed for did in each.did} == {"hit"}
     assert min(each.p50_s for each in timed) < HIT_P50_S, [each.p50_s for each in timed]
 
