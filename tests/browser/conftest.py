@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.integration import processes
 from tests.programs import missing
@@ -28,6 +28,7 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+expect.set_options(timeout=60_000)  # milliseconds; a worker that starts again is waited for too, beside other programs
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +54,7 @@ async def browser(spoken) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def holds(page: Page, expression: str, within_s: float = 15) -> None:
+async def holds(page: Page, expression: str, within_s: float = 30) -> None:
     """Wait until JavaScript says yes; Playwright's own way would need a policy that lets strings run."""
     async with asyncio.timeout(within_s):
         while not await page.evaluate(expression):  # noqa: ASYNC110  the page has no event for it

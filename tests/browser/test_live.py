@@ -28,7 +28,7 @@ async def final_text(page: Page) -> str:
 
 async def go_live(page: Page) -> None:
     await page.get_by_role("button", name="Live").click()
-    await expect(page.get_by_role("button", name="Stop")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("button", name="Stop")).to_be_visible()
 
 
 async def test_what_the_microphone_hears_live_is_on_the_page(open_page, digits_url):
@@ -43,7 +43,7 @@ async def test_what_the_microphone_hears_live_is_on_the_page(open_page, digits_u
         while await final_text(page) != TEXT:  # noqa: ASYNC110  the page has no event for it
             await asyncio.sleep(0.1)
     await page.get_by_role("button", name="Stop").click()
-    await expect(page.locator("#exports")).to_be_visible(timeout=20_000)
+    await expect(page.locator("#exports")).to_be_visible()
 
     assert await final_text(page) == TEXT
     assert "after a pause" in await page.inner_text("#facts")
@@ -69,7 +69,7 @@ async def test_the_python_of_the_page_hears_the_same(open_page, digits_url):
     await go_live(page)
     command, program = await page.text_content("#curl"), await page.text_content("#python")
     await page.get_by_role("button", name="Stop").click()
-    await expect(page.locator("#exports")).to_be_visible(timeout=20_000)
+    await expect(page.locator("#exports")).to_be_visible()
 
     assert "-r 24000" in command
     samples, rate = soundfile.read(SPOKEN, dtype="float32")
@@ -100,15 +100,15 @@ async def test_text_appears_while_somebody_speaks(open_page):
         await page.get_by_role("button", name="Live").focus()
         await page.keyboard.press("Enter")
 
-        await expect(page.locator("#segments .open span").first).to_contain_text("alpha", timeout=20_000)
+        await expect(page.locator("#segments .open span").first).to_contain_text("alpha")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 400
         await page.get_by_role("button", name="End the sentence").focus()
         await page.keyboard.press("Enter")
         whole = page.locator("#segments li:not(.open) button > span").first
-        await expect(whole).to_contain_text("alpha beta gamma", timeout=20_000)
+        await expect(whole).to_contain_text("alpha beta gamma")
         await page.get_by_role("button", name="Stop").focus()
         await page.keyboard.press("Enter")
-        await expect(page.locator("#exports")).to_be_visible(timeout=20_000)
+        await expect(page.locator("#exports")).to_be_visible()
         await expect(page.locator("#segments .open")).to_have_count(0)
         await expect(page.get_by_role("button", name="Live")).to_be_enabled()
 
@@ -130,7 +130,7 @@ async def test_what_keeps_it_from_starting_is_said(open_page, monkeypatch, setti
         page = await open_page(fleet.url, complains_of=("WebSocket connection to",))
         await page.get_by_role("button", name="Live").click()
 
-        await expect(page.locator("#trouble")).to_contain_text(said, timeout=20_000)
+        await expect(page.locator("#trouble")).to_contain_text(said)
         await expect(page.get_by_role("button", name="Live")).to_be_enabled()
         assert await page.get_by_label("API key").is_visible() == ("api_key" in settings)
 
@@ -144,11 +144,12 @@ async def test_the_key_goes_along_as_a_sub_protocol(open_page):
         await page.get_by_label("API key").fill("s3cret")
         await go_live(page)
         await page.get_by_role("button", name="Stop").click()
-        await expect(page.locator("#text")).to_have_text("No speech was heard.", timeout=20_000)
+        await expect(page.locator("#player")).to_be_visible()
+        await expect(page.locator("#trouble")).to_be_hidden()
 
         await page.get_by_label("Language").fill("Klingonish")
         await page.get_by_role("button", name="Live").click()
-        await expect(page.locator("#trouble")).to_contain_text("language", timeout=20_000)
+        await expect(page.locator("#trouble")).to_contain_text("language")
 
 
 async def test_a_router_that_goes_says_goodbye(open_page):
@@ -160,8 +161,8 @@ async def test_a_router_that_goes_says_goodbye(open_page):
         await go_live(page)
         await fleet.service.realtime.drain()
 
-        await expect(page.locator("#trouble")).to_contain_text("shutting down", timeout=20_000)
-        await expect(page.locator("#player")).to_be_visible(timeout=20_000)
+        await expect(page.locator("#trouble")).to_contain_text("shutting down")
+        await expect(page.locator("#player")).to_be_visible()
         await expect(page.get_by_role("button", name="Live")).to_be_enabled()
 
 
