@@ -39,9 +39,7 @@ COMMANDS = {
     "transcribe": Command("fleet.transcribe", "send files to a running fleet"),
     "models": Command("worker.models.pull", "list the models, pull one ahead of time", "worker"),
     "size": Command("fleet.size", "how many workers a number of callers needs"),
-    "loadtest": Command(
-        "loadtest.__main__", "put a running fleet under load and report", "loadtest", ("locust", "matplotlib")
-    ),
+    "loadtest": Command("loadtest.__main__", "put a fleet under load and report", "loadtest", ("locust", "matplotlib")),
     "bench": Command(
         "bench.__main__", "measure a fleet on this machine against bare engine loops", "test", ("matplotlib",)
     ),

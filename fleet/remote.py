@@ -11,7 +11,10 @@ from fleet.errors import Unauthorized
 
 DEFAULT_URL = "http://127.0.0.1:8083"
 CONNECT_TIMEOUT_S = 5
-KEY_HINT = "; give it with --key KEY or FLEET_KEY"
+HINTS = {
+    Unauthorized.code: "; give it with --key KEY or FLEET_KEY",
+    "no_worker": "; whisper-fleet status says of each why not",
+}
 
 
 class RemoteError(Exception):
@@ -52,7 +55,7 @@ async def body_of(response: aiohttp.ClientResponse) -> bytes:
     try:
         error = (await response.json(content_type=None))["error"]
         message, code = f"{error['message']} ({error['code']})", str(error["code"])
-        message += KEY_HINT if code == Unauthorized.code else ""
+        message += HINTS.get(code, "")
     except (ValueError, KeyError, TypeError):
         message = f"the answer was {response.status} {response.reason}"
     raise RemoteError(message, code=code, retry_after_s=_retry_after_s(response))

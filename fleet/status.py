@@ -26,7 +26,7 @@ COLOURS = {"ready": "green", "loading": "yellow", "warming": "yellow", "draining
 ENDS = {
     "ok": "{} ok",
     "caller_error": "{} wrong from the caller",
-    "refused": "{} refused as too many",
+    "refused": "{} refused",
     "failed": "{} failed",
     "client_cancel": "{} given up by the caller",
     "deadline": "{} too late",
@@ -109,13 +109,13 @@ def table(report: Report, width: int = WIDE) -> RenderableType:
 
 
 def summary(report: Report) -> str:
-    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | 12 requests: 11 ok, 1 failed ...`."""
+    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | requests: 12, of them 11 ok ...`."""
     parts = [
         f"router {_at(report, 'router.state')}",
         f"{_at(report, 'fleet.ready')} of {_at(report, 'fleet.workers')} workers ready",
         f"{_at(report, 'fleet.busy')} of {_at(report, 'fleet.slots')} slots busy",
         f"{_at(report, 'queue.len')} waiting, {_at(report, 'queue.work_s')} s of work",
-        f"{_at(report, 'totals.requests')} requests: {_ends(report)}",
+        f"requests: {_at(report, 'totals.requests')}, of them {_ends(report)}",
     ]
     return " | ".join(parts)
 
@@ -164,7 +164,7 @@ def _last_failure(worker: Report) -> str:
 
 COLUMNS = (
     Column("worker", _path("id"), "left"),
-    Column("state", _path("state"), "left"),
+    Column("state", lambda worker: _at(worker, "state").replace("refused", "down"), "left"),  # as the page calls it
     Column("model", _path("model"), "left"),
     Column("device", _path("device"), "left", is_extra=True),
     Column("busy", lambda worker: f"{_at(worker, 'inflight')}/{_at(worker, 'slots')}"),

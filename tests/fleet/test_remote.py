@@ -22,6 +22,9 @@ async def url(aiohttp_server):
     async def lost(request):
         return error_response(NotFound())
 
+    async def nobody(request):
+        return error_response(Unavailable("No worker is ready.", code="no_worker", retry_after_s=5))
+
     async def locked(request):
         return error_response(Unauthorized())
 
@@ -29,7 +32,7 @@ async def url(aiohttp_server):
         return web.Response(status=502, text="<html>bad gateway</html>")
 
     app = web.Application()
-    for handler in (well, full, lost, locked, strange):
+    for handler in (well, full, lost, nobody, locked, strange):
         app.router.add_get(f"/{handler.__name__}", handler)
     return str((await aiohttp_server(app)).make_url("/"))
 
@@ -52,6 +55,7 @@ async def test_key_and_base_url(url):
         ("full", "Every worker is busy and the queue is full. Please retry later. (overloaded)", 9),
         ("lost", "There is nothing at this address. (not_found)", None),
         ("locked", "Missing or incorrect API key. (invalid_api_key); give it with --key KEY or FLEET_KEY", None),
+        ("nobody", "No worker is ready. (no_worker); whisper-fleet status says of each why not", 5),
         ("strange", "the answer was 502 Bad Gateway", None),
     ],
 )

@@ -18,7 +18,7 @@ REPORT = {
     "totals": {"requests": 27, "ok": 18, "caller_error": 9, "refused": 0, "failed": 0},
     "workers": [
         {"id": "w1", "state": "ready", "slots": 1, "inflight": 1, "rtf": 0.0123, "lat_s": {"p50": 0.2}, "why": None},
-        {"id": "w2", "state": "out", "breaker": {"last_error": "refused 3 s ago"}},
+        {"id": "w2", "state": "refused", "breaker": {"last_error": "refused 3 s ago"}},
     ],
 }
 
@@ -33,10 +33,12 @@ def drawn(report):
 def test_table():
     """One line about the fleet, one row a worker, numbers short."""
     text = drawn(REPORT)
-    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | 27 requests: " in text
-    assert "27 requests: 18 ok, 9 wrong from the caller, 0 failed\n" in text
+    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | requests: 27, of them " in text
+    assert "27, of them 18 ok, 9 wrong from the caller, 0 failed\n" in text
     assert "1/1" in text
     assert "0.0123" in text
+    assert "down " in text
+    assert "refused " not in text.replace("last failure: refused", "")
     assert "last failure: refused 3 s ago" in text
 
 
