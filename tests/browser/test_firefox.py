@@ -41,7 +41,7 @@ def firefox(running) -> Iterator[Firefox]:
 
 async def test_a_clip_is_transcribed_played_and_saved(firefox, digits_url):
     """
-    The right digits; a pressed segment is heard and lit; the file that is saved holds them.
+    The right digits; a pressed segment is lit, and the player stops; the file that is saved holds them.
     """
     tab = await firefox.open(digits_url)
     await tab.choose("#file", SPOKEN)
