@@ -8,6 +8,7 @@ const SOUNDS_WITHIN_MS = 5000; // from the microphone's permission; half a secon
 const EXPLAINED = {
   NotAllowedError: "The browser did not give this page the microphone. Allow it in the address bar, then try again.",
   NotFoundError: "No microphone was found. Plug one in, or choose a file.",
+  OverconstrainedError: "No microphone was found. Plug one in, or choose a file.", // WebKit's word for it
   NotReadableError: "The microphone is in use by another program, or the system does not let the browser have it.",
   TimeoutError: "The browser's audio did not start. Firefox hears nothing without speakers or headphones: connect some, then try again.",
 };

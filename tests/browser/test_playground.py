@@ -168,7 +168,12 @@ async def test_what_the_microphone_hears_is_transcribed(open_page, digits_url):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("NotAllowedError", "Allow it"), ("NotFoundError", "No microphone"), ("AbortError", "AbortError")],
+    [
+        ("NotAllowedError", "Allow it"),
+        ("NotFoundError", "No microphone"),
+        ("OverconstrainedError", "No microphone"),
+        ("AbortError", "AbortError"),
+    ],
 )
 async def test_a_refused_microphone_is_explained(open_page, digits_url, name, said):
     """
