@@ -197,10 +197,11 @@ class JobStore:
             )
             for (job_id,) in gone:
                 rows.delete(run, job_id)
-        for job_id in list(self._database.shelf.ids(older_than_s=UNNAMED_AUDIO_S)):
-            with self._database.transaction() as run:
-                found = rows.one(run, job_id)
-            if found is None or found.state.is_final:
+        old = list(self._database.shelf.ids(older_than_s=UNNAMED_AUDIO_S))
+        with self._database.transaction() as run:
+            unfinished = set(run.rows("SELECT id FROM fleet_jobs WHERE state IN ('queued', 'running')") if old else ())
+        for job_id in old:
+            if (job_id,) not in unfinished:
                 self._database.shelf.delete(job_id)
         return len(gone)
 
