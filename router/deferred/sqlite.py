@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from fleet.errors import Unavailable
 from fleet.serve import StartupError
 from router.deferred.database import PART_BYTES, storage_failed
 from router.deferred.schema import SCHEMA, VERSION
@@ -62,7 +63,7 @@ class SqliteDatabase:
                 if self._connection.in_transaction:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+                if isinstance(error, sqlite3.Error):
                     logger.exception("the store of jobs failed")
                     raise storage_failed() from error
                 raise
@@ -96,42 +97,48 @@ class FolderShelf:
 
     def put(self, job_id: str, pieces: Iterable[bytes]) -> None:
         """Write, then flush the file and the folder that names it."""
-        path = self._folder / job_id
         try:
-            with path.open("xb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            _flush_folder(self._folder)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise storage_failed() from error
+            with _watched():
+                with (self._folder / job_id).open("xb") as file:
+                    for piece in pieces:
+                        file.write(piece)
+                    file.flush()
+                    os.fsync(file.fileno())
+                _flush_folder(self._folder)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self.delete(job_id)
             raise
 
     def part(self, job_id: str, number: int) -> bytes:
         """Read where it begins."""
-        try:
-            with (self._folder / job_id).open("rb") as file:
-                return os.pread(file.fileno(), PART_BYTES, number * PART_BYTES)
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise storage_failed() from error
+        with _watched(), suppress(FileNotFoundError), (self._folder / job_id).open("rb") as file:
+            return os.pread(file.fileno(), PART_BYTES, number * PART_BYTES)
+        return b""
 
     def delete(self, job_id: str) -> None:
-        """Unlink; a power cut may bring it back, and then `ids` finds it."""
-        (self._folder / job_id).unlink(missing_ok=True)
+        """Unlink; what a power cut brings back, or the folder does not let go, `ids` finds."""
+        with suppress(Unavailable), _watched():
+            (self._folder / job_id).unlink(missing_ok=True)
 
     def ids(self, *, older_than_s: float) -> Iterator[str]:
         """By the files' times."""
         before = time.time() - older_than_s
-        for entry in os.scandir(self._folder):
+        with _watched():
+            entries = list(os.scandir(self._folder))
+        for entry in entries:
             with suppress(FileNotFoundError):
                 if entry.stat().st_mtime <= before:
                     yield entry.name
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """What goes wrong with the folder is told as what goes wrong with the file: the router lives on without jobs."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("the folder of jobs' audio failed", extra={"reason": error.strerror})
+        raise storage_failed() from error
 
 
 def _connected(path: Path) -> sqlite3.Connection:

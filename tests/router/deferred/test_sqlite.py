@@ -97,3 +97,24 @@ def test_a_disk_that_fills_up_in_the_database(tmp_path):
     assert kept in names
     assert {path.name for path in (tmp_path / "jobs.sqlite.audio").iterdir()} == names
     store.close()
+
+
+def test_a_folder_that_fails_is_no_reason_to_end(tmp_path):
+    """Somebody removed it, a disk gave up: new jobs are refused, and the router has other work."""
+    store = opened(tmp_path)
+    job_id = store.add(JOB, [b"RIFF"]).id
+    folder = tmp_path / "jobs.sqlite.audio"
+    (folder / job_id).unlink()
+    folder.rmdir()
+    for ask in (store.expire, lambda: store.add(JOB, [b"RIFF"])):
+        with pytest.raises(Unavailable):
+            ask()
+    assert store.audio(job_id, 0) == b""
+    assert store.cancel("t", job_id).state is JobState.CANCELLED
+
+    folder.write_text("no folder")
+    for ask in (lambda: store.audio(job_id, 0), lambda: store.add(JOB, [b"RIFF"])):
+        with pytest.raises(Unavailable):
+            ask()
+    assert store.cancel("t", job_id) is None
+    store.close()
