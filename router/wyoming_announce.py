@@ -20,16 +20,19 @@ async def announced(name: str | None, host: str, port: int) -> AsyncIterator[Non
         yield
         return
     try:
+        from zeroconf import BadTypeInNameException
         from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf  # noqa: PLC0415  an extra of its own
     except ImportError as error:
         message = "WYOMING_ZEROCONF needs a package that is not installed: pip install 'whisper-fleet[zeroconf]'"
         raise StartupError(message) from error
-    address = _own_address() if host in ANY else host
     try:
+        address = _own_address() if host in ANY else host
+        service = AsyncServiceInfo(SERVICE, f"{name}.{SERVICE}", port=port, parsed_addresses=[address])
         zeroconf = AsyncZeroconf(interfaces=[address])
+    except BadTypeInNameException as error:
+        raise StartupError("WYOMING_ZEROCONF must be a name of 1 to 63 bytes, without control characters.") from error
     except OSError as error:
-        raise StartupError(f"cannot announce Wyoming on {address}: {error.strerror} (WYOMING_ZEROCONF)") from error
-    service = AsyncServiceInfo(SERVICE, f"{name}.{SERVICE}", port=port, parsed_addresses=[address])
+        raise StartupError(f"cannot announce Wyoming on {host}: {error.strerror} (WYOMING_ZEROCONF)") from error
     try:
         await zeroconf.async_register_service(service, allow_name_change=True)
         yield

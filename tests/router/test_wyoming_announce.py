@@ -1,12 +1,14 @@
 """The announcement is heard on the local network while the door is open, and withdrawn after."""
 
 import asyncio
+import errno
 import socket
 import sys
 
 import pytest
 
 from fleet.serve import StartupError
+from router import wyoming_announce
 from router.wyoming_announce import SERVICE, announced
 
 HERE = "127.0.0.1"
@@ -63,3 +65,29 @@ async def test_a_missing_package_is_named():
         with pytest.raises(StartupError, match=r"whisper-fleet\[zeroconf\]"):
             async with asyncio.timeout(5), announced("x", HERE, 10300):
                 pass
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64, "line\n"])
+async def test_a_name_that_cannot_be_announced_is_told(name):
+    """
+    With the setting's own; a traceback and another exit code would be tried again for ever.
+    """
+    pytest.importorskip("zeroconf")
+    with pytest.raises(StartupError, match="WYOMING_ZEROCONF"):
+        async with asyncio.timeout(5), announced(name, HERE, 10300):
+            pass
+
+
+async def test_a_machine_without_a_network_is_told(monkeypatch):
+    """
+    Its own address is asked for first.
+    """
+    pytest.importorskip("zeroconf")
+
+    def unreachable():
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(wyoming_announce, "_own_address", unreachable)
+    with pytest.raises(StartupError, match=r"Network is unreachable \(WYOMING_ZEROCONF\)"):
+        async with asyncio.timeout(5), announced("x", "0.0.0.0", 10300):
+            pass
