@@ -21,7 +21,7 @@ DUTY_S = 0.2  # a slowed worker is held for three quarters of every such span
 DEFAULT_LENGTH_S = 2.0
 
 FORM = re.compile(
-    r"(?P<kind>kill|stall|slow|drain):(?P<worker>\d+)@(?P<at>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?"
+    r"(?P<kind>kill|stall|slow|drain):(?P<worker>[1-9]\d*)@(?P<at>\d+(?:\.\d+)?)(?:\+(?P<length>\d+(?:\.\d+)?))?"
 )
 
 

@@ -20,8 +20,8 @@ async def announced(name: str | None, host: str, port: int) -> AsyncIterator[Non
         yield
         return
     try:
-        from zeroconf import BadTypeInNameException
-        from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf  # noqa: PLC0415  an extra of its own
+        from zeroconf import BadTypeInNameException  # noqa: PLC0415  an extra of its own
+        from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf  # noqa: PLC0415
     except ImportError as error:
         message = "WYOMING_ZEROCONF needs a package that is not installed: pip install 'whisper-fleet[zeroconf]'"
         raise StartupError(message) from error

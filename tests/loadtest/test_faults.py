@@ -25,7 +25,7 @@ def test_a_timeline_is_read_and_put_in_order() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["kill", "burn:1@3", "kill:one@3", "kill:1@", "stall:1@3+"])
+@pytest.mark.parametrize("text", ["kill", "burn:1@3", "kill:one@3", "kill:0@3", "kill:1@", "stall:1@3+"])
 def test_what_is_no_fault_is_refused_with_the_form(text: str) -> None:
     """
     The sentence shows how it is written.
