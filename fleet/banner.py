@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.child import ChildSpec
 from fleet.plan import FleetPlan
-from fleet.supervise import Event, Happening
+from fleet.supervise import Event, Happening, ended
 
 STYLES = {"router": "magenta", "worker": "cyan"}
 
@@ -70,9 +70,7 @@ class Banner:
             again = f", start {event.starts}" if event.starts > 1 else ""
             self._line(event.name, f"{self._about(event.name)}  ready in {event.took_s:.1f} s{again}")
         else:
-            self._line(
-                event.name, f"ended with exit code {event.code}; starting it again in {event.pause_s:g} s", "yellow"
-            )
+            self._line(event.name, f"{ended(event.code)}; starting it again in {event.pause_s:g} s", "yellow")
 
     def on_line(self, name: str, line: str) -> None:
         """A service's own log line. JSON goes on untouched, for the program that reads it."""

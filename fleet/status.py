@@ -109,13 +109,13 @@ def table(report: Report, width: int = WIDE) -> RenderableType:
 
 
 def summary(report: Report) -> str:
-    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | requests: 12, of them 11 ok ...`."""
+    """`router serving | 2 of 2 workers ready | 1 of 2 slots busy | 0 waiting | requests: 12 (11 ok ...)`."""
     parts = [
         f"router {_at(report, 'router.state')}",
         f"{_at(report, 'fleet.ready')} of {_at(report, 'fleet.workers')} workers ready",
         f"{_at(report, 'fleet.busy')} of {_at(report, 'fleet.slots')} slots busy",
         f"{_at(report, 'queue.len')} waiting, {_at(report, 'queue.work_s')} s of work",
-        f"requests: {_at(report, 'totals.requests')}, of them {_ends(report)}",
+        f"requests: {_at(report, 'totals.requests')} ({_ends(report)})",
     ]
     return " | ".join(parts)
 

@@ -9,6 +9,7 @@ sentence, three crashes in a row end it too.
 
 import asyncio
 import math
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -170,7 +171,14 @@ class Keeper:
         if said:
             return f"{self.spec.name}: {said[-1].removeprefix('error: ')}"
         last = f"; it said: {self._last_words[-1]}" if self._last_words else ""
-        return f"{self.spec.name} ended with exit code {code} before it was ready{last}"
+        return f"{self.spec.name} {ended(code)} before it was ready{last}"
+
+
+def ended(code: int) -> str:
+    """`ended with exit code 1`, `was killed by SIGKILL`: what a shell writes as 137 tells few people anything."""
+    if code > 128 and code - 128 in set(signal.Signals):
+        return f"was killed by {signal.Signals(code - 128).name}"
+    return f"ended with exit code {code}"
 
 
 def pause_s(failures: int) -> float:

@@ -72,7 +72,7 @@ def test_restart_is_told(said):
     """Who ended, how, and when it comes back."""
     banner, text = said
     banner.on_event(Event(name="worker-2", happening=Happening.ENDED, code=137, pause_s=0.5))
-    assert text() == "worker-2  ended with exit code 137; starting it again in 0.5 s\n"
+    assert text() == "worker-2  was killed by SIGKILL; starting it again in 0.5 s\n"
 
 
 def test_lines_of_services(said, capsys):

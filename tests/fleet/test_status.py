@@ -33,8 +33,8 @@ def drawn(report):
 def test_table():
     """One line about the fleet, one row a worker, numbers short."""
     text = drawn(REPORT)
-    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | requests: 27, of them " in text
-    assert "27, of them 18 ok, 9 wrong from the caller, 0 failed\n" in text
+    assert "1 of 2 workers ready | 1 of 2 slots busy | 3 waiting, 12.3 s of work | requests: 27 (" in text
+    assert "27 (18 ok, 9 wrong from the caller, 0 failed)\n" in text
     assert "1/1" in text
     assert "0.0123" in text
     assert "down " in text

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from fleet.supervise import Happening, Keeper, ServiceFailed, pause_s
+from fleet.supervise import Happening, Keeper, ServiceFailed, ended, pause_s
 
 
 class Record:
@@ -129,6 +129,20 @@ async def test_third_crash_before_ready_is_the_last(standin):
     assert failure.code == 1
     assert "ZeroDivisionError" in str(failure)
     assert record.lines.count("boom") == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (137, "was killed by SIGKILL"),
+        (139, "was killed by SIGSEGV"),
+        (1, "ended with exit code 1"),
+        (255, "ended with exit code 255"),
+    ],
+)
+def test_an_ending_in_words(code, said):
+    """A signal by its name; a number that is no signal's stays a number."""
+    assert ended(code) == said
 
 
 async def test_startup_error_later_is_tried_again(standin, eventually):
