@@ -48,10 +48,17 @@ class Assigner:
             if suited:
                 return min(suited, key=lambda waiting: waiting.est_s), worker
         proven = [worker for worker in free if worker not in trials]
+        lacking: set[str | None] = (
+            set()
+        )  # models that no free worker has: hundreds may wait for one, and are passed over
         for waiting in self._startable(free, now):
+            if waiting.model in lacking:
+                continue
             candidates = [worker for worker in proven if self.may_take(worker, waiting, now)]
             if candidates:
                 return waiting, self._policy(candidates, waiting.audio_s, now)
+            if not any(worker.serves(waiting.model) for worker in proven):
+                lacking.add(waiting.model)
         return None
 
     def _startable(self, free: Sequence[Worker], now: float) -> Iterator[Waiting]:

@@ -224,3 +224,20 @@ def test_an_ejected_worker_is_no_other_to_wait_for():
 
     assert assigner.run(0) == 1
     assert leases_of(retried)[0].worker is first
+
+
+def test_a_crowd_that_waits_for_another_model_is_passed_over(monkeypatch):
+    """
+    One look for all of them at each free worker: it is taken whenever a probe comes back, many times a second.
+    """
+    pool = pool_of(8)
+    queue, assigner = assigner_of(pool)
+    looks, may_take = [], assigner.may_take
+    monkeypatch.setattr(assigner, "may_take", lambda *asked: looks.append(asked) or may_take(*asked))
+    for _ in range(99):
+        queue.add(waiting(model="large-v3"))
+    queue.add(late := waiting(at=1))
+
+    assert assigner.run(1) == 1
+    assert leases_of(late)
+    assert len(looks) == 8 + 8 + 7  # for the crowd, for the late one, and for the crowd again at those left
