@@ -1,9 +1,20 @@
 """Command lines: an argparse that says in one line what is wrong with one, and which name was probably meant."""
 
 import argparse
+import shutil
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
+
+WIDTH_MAX = 110  # columns; longer lines are hard to read, and a pipe has no width of its own
+
+
+class Help(argparse.HelpFormatter):
+    """As wide as the terminal is, up to a limit."""
+
+    def __init__(self, prog: str) -> None:
+        columns = shutil.get_terminal_size((WIDTH_MAX + 1, 0)).columns
+        super().__init__(prog, max_help_position=34, width=min(WIDTH_MAX, columns - 1))
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,7 +25,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **how: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **how})
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **how})
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse has it, but for what is said of an option that there is not."""

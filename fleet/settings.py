@@ -92,7 +92,6 @@ def parser_of(kind: type[Any], prog: str = "") -> Parser:
     parser = Parser(
         prog=prog or None,
         description=(kind.__doc__ or "").strip(),
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
         epilog="Each option may be given as an environment variable of the same name: "
         f"{_option(shown)} is {shown.upper()}.",
     )

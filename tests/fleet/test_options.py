@@ -49,3 +49,13 @@ def test_only_what_is_like_it_was_meant():
     """Nothing is guessed from afar."""
     assert meant("statsu", ["status", "up"]) == "; did you mean status?"
     assert meant("colour", ["status", "up"]) == ""
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 59), ("300", 110)])
+def test_help_fits_the_terminal(monkeypatch, columns, widest):
+    """A line is never longer than the terminal, nor so long that nobody can read it."""
+    monkeypatch.setenv("COLUMNS", columns)
+    parser = Parser(prog="whisper-fleet do")
+    parser.add_argument("--workers", help="processes that do what is asked of them, and no more than that " * 5)
+    lengths = [len(line) for line in parser.format_help().splitlines()]
+    assert widest - 12 < max(lengths) <= widest
