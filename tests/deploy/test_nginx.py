@@ -57,21 +57,25 @@ def command(folder: Path, *options: str) -> list[str]:
 
 async def test_a_busy_worker_is_passed_over(tmp_path):
     """
-    Two at once on two workers of one slot that refuse at once: both are served, whoever nginx tries first.
+    Two workers of one slot that refuse at once, one busy: all are served by the other, whomever nginx tries first.
     """
-    one, other = (worker("fake:0.5", "--fail-fast-when-busy") for _ in range(2))
-    async with up(one, other) as client:
-        with balancer(tmp_path, [one.port, other.port]) as url:
-            for _ in range(3):
-                held = asyncio.gather(ask(client, one.url), ask(client, url))
-                assert [status for status, _ in await held] == [200, 200]
+    busy, free = (worker(f"fake:{seconds}", "--fail-fast-when-busy") for seconds in (3, 0.05))
+    async with up(busy, free) as client, asyncio.TaskGroup() as group:
+        with balancer(tmp_path, [busy.port, free.port]) as url:
+            held = group.create_task(ask(client, busy.url))
+            await _until_busy(client, busy.url)
+            answers = [await ask(client, url) for _ in range(6)]
+            assert not held.done()
+            assert [status for status, _ in answers] == [200] * 6
+            assert len({headers["X-Fleet-Worker"] for _, headers in answers}) == 1
+            assert (await held)[0] == 200
 
 
 async def test_all_busy_is_the_workers_own_answer(tmp_path):
     """
     503 with the worker's Retry-After and its mark; and who was busy is asked again at once, not left out.
     """
-    only = worker("fake:1", "--fail-fast-when-busy", "--busy-retry-after-s", "7")
+    only = worker("fake:2", "--fail-fast-when-busy", "--busy-retry-after-s", "7")
     async with up(only) as client:
         with balancer(tmp_path, [only.port]) as url:
             holding = asyncio.gather(ask(client, only.url), _until_busy(client, only.url))
