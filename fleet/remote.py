@@ -3,7 +3,9 @@
 import argparse
 import json
 import os
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -39,6 +41,10 @@ def session(url: str, key: str | None, timeout_s: float) -> aiohttp.ClientSessio
     base = url.rstrip("/").removesuffix("/v1")
     if not base.startswith(("http://", "https://")):
         raise RemoteError(f"--url must start with http:// or https://; it is {url!r}")
+    try:
+        _ = urlsplit(base).port
+    except ValueError as error:
+        raise RemoteError(f"--url is no address: {url!r}") from error
     return aiohttp.ClientSession(
         base_url=f"{base}/",
         headers={"Authorization": f"Bearer {key}"} if key else None,
@@ -76,12 +82,19 @@ def explained(error: Exception, url: str) -> RemoteError:
     if isinstance(error, RemoteError):
         return error
     if isinstance(error, aiohttp.ClientConnectorError):
-        why = os.strerror(error.os_error.errno).lower() if error.os_error.errno else "it cannot be reached"
+        why = _why(error.os_error)
         elsewhere = ", or name one with --url URL or FLEET_URL" if url == DEFAULT_URL else ""
         return RemoteError(f"no fleet answers at {url} ({why}); start one with: whisper-fleet up{elsewhere}")
     if isinstance(error, TimeoutError):
         return RemoteError(f"{url} did not answer in time")
     return RemoteError(f"the connection to {url} failed ({type(error).__name__})")
+
+
+def _why(error: OSError) -> str:
+    """In words; a resolver's errors have numbers of their own, and their words with them."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror).lower()
+    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:

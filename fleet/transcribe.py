@@ -70,8 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.output_dir and len(set(stems)) < len(stems):
         print("error: two of the files would be written to the same name", file=sys.stderr)
         return EXIT_USAGE
-    if options.output_dir:
-        options.output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        if options.output_dir:
+            options.output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"error: {options.output_dir}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
     fields = {"model": options.model, "response_format": options.format}
     fields |= {name: value for name in ("language", "prompt") if (value := getattr(options, name))}
     wish = Wish(url=options.url, fields=fields, extension=extension, output_dir=options.output_dir, way=options.way)
@@ -80,9 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except remote.RemoteError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
-    for outcome in outcomes:
-        _deliver(outcome, wish, is_one_of_several=len(outcomes) > 1)
-    return EXIT_FAILED if any(outcome.error for outcome in outcomes) else EXIT_OK
+    are_here = [_deliver(outcome, wish, is_one_of_several=len(outcomes) > 1) for outcome in outcomes]
+    return EXIT_OK if all(are_here) else EXIT_FAILED
 
 
 def _parser() -> Parser:
@@ -179,16 +182,25 @@ def _sender(name: str, console: Console) -> transcribe_job.Send:
     return send
 
 
-def _deliver(outcome: Outcome, wish: Wish, *, is_one_of_several: bool) -> None:
+def _deliver(outcome: Outcome, wish: Wish, *, is_one_of_several: bool) -> bool:
+    """Show one answer, or write it; false, and the sentence about why not, where there is none to show."""
     if outcome.error is not None:
         print(f"error: {outcome.path}: {outcome.error}", file=sys.stderr)
-        return
+        return False
     if wish.output_dir is not None:
-        target = wish.output_dir / f"{outcome.path.stem}{wish.extension}"
-        target.write_bytes(outcome.body)
-        print(target)
-        return
+        return _written(wish.output_dir / f"{outcome.path.stem}{wish.extension}", outcome.body)
     if is_one_of_several:
         print(f"== {outcome.path} ==")
     text = outcome.body.decode()
     print(text, end="" if text.endswith("\n") else "\n")
+    return True
+
+
+def _written(target: Path, body: bytes) -> bool:
+    try:
+        target.write_bytes(body)
+    except OSError as error:  # one that cannot be written is no reason to lose the others
+        print(f"error: {target}: {error.strerror}", file=sys.stderr)
+        return False
+    print(target)
+    return True

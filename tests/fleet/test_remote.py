@@ -1,5 +1,7 @@
 """A fleet as its clients meet it."""
 
+import socket
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -75,10 +77,17 @@ async def test_nobody_there(unused_tcp_port):
     assert said == f"no fleet answers at {url} (connection refused); start one with: whisper-fleet up"
 
 
-def test_what_is_no_address():
+@pytest.mark.parametrize("url", ["localhost:8083", "http://[", "http://127.0.0.1:99999"])
+def test_what_is_no_address(url):
     """Said before anything is sent."""
-    with pytest.raises(remote.RemoteError, match="http://"):
-        remote.session("localhost:8083", None, 10)
+    with pytest.raises(remote.RemoteError, match="--url"):
+        remote.session(url, None, 10)
+
+
+def test_a_name_that_nobody_knows():
+    """In the resolver's words: its numbers are none of the system's."""
+    error = aiohttp.ClientConnectorDNSError(None, socket.gaierror(-2, "Name or service not known"))
+    assert "(name or service not known)" in str(remote.explained(error, "http://nowhere"))
 
 
 @pytest.mark.parametrize(

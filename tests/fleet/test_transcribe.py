@@ -108,6 +108,11 @@ async def test_output_dir(fleet, clip, tmp_path):
 
     code, _, err = await transcribe(clip, tmp_path / "b" / "a.mp3", "--output-dir", tmp_path)
     assert (code, "same name" in err) == (2, True)
+    (tmp_path / "a.vtt").mkdir()
+    code, _, err = await transcribe(clip, "--url", fleet.url, "--format", "vtt", "--output-dir", tmp_path)
+    assert (code, err) == (1, f"error: {tmp_path}/a.vtt: Is a directory\n")
+    code, _, err = await transcribe(clip, "--output-dir", clip / "in a file")
+    assert (code, err) == (2, f"error: {clip}/in a file: Not a directory\n")
 
 
 async def test_a_format_that_is_none(clip):
