@@ -93,7 +93,7 @@ class WhisperEngine:
             device=device,
             compute_type=compute_type,
             languages=_languages_of(self._model),
-            can_translate=is_multilingual and "turbo" not in settings.model,
+            can_translate=is_multilingual and "turbo" not in Path(settings.model).name.lower(),  # it never learned to
             is_scripted=False,
             card=read_card(directory),
             weights=weights_of(directory),

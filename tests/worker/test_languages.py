@@ -50,6 +50,17 @@ def test_its_languages_are_those_that_it_has_tokens_for(engine):
     assert engine.facts.can_translate
 
 
+@pytest.mark.parametrize(
+    ("place", "can"), [("turbo/large-v3", True), ("large-v3-turbo", False), ("My-Large-V3-Turbo", False)]
+)
+def test_turbo_models_do_not_translate(directory, tmp_path, place, can):
+    """They were trained without translations. Their own name says it, and no folder that they happen to lie in."""
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(directory)
+    assert random_whisper.loaded(path).facts.can_translate is can
+
+
 def test_a_language_is_heard_as_faster_whisper_hears_it(engine, directory, clip):
     """The same one, about as sure (it looks a frame past the window); a language that was told is certain."""
     reference = WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=1)
