@@ -89,8 +89,9 @@ class Tab:
                 await asyncio.sleep(0.05)
 
     async def click(self, selector: str) -> None:
-        """As a pointer does it, in the element's middle."""
-        element = await self.value(f"document.querySelector({json.dumps(selector)})")
+        """As a pointer does it, in the element's middle, once it is in view."""
+        seen = "(element) => (element.scrollIntoView({ block: 'center' }), element)"
+        element = await self.value(f"({seen})(document.querySelector({json.dumps(selector)}))")
         move = {"type": "pointerMove", "x": 0, "y": 0, "origin": {"type": "element", "element": element}}
         press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         pointer = {"type": "pointer", "id": "mouse", "actions": [move, *press]}
