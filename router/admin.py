@@ -62,7 +62,7 @@ class Admin:
     async def reset(self, request: web.Request) -> web.Response:
         """POST: forget its failures and let it have requests at once."""
         worker = self._worker(request)
-        worker.ejection.reset()
+        self._pool.forgive(worker)
         self._on_change()
         return json_answer({"id": worker.name, "state": worker.state})
 

@@ -67,22 +67,23 @@ class Pool:
         before, worker.is_held = worker.state, is_held
         self._note_state(worker, before, now)
 
+    def forgive(self, worker: Worker) -> None:
+        """Forget its failures: an operator's word too."""
+        worker.ejection.reset()
+
     # what workers say
 
-    def heard(self, worker: Worker, report: LoadReport, now: float) -> None:
+    def heard(self, worker: Worker, report: LoadReport, now: float, probe_s: float | None = None) -> None:
         """A report came, with an answer or a probe. A new boot id is a new process: nothing is held against it."""
         if report.boot != worker.boot:
             self._greet(worker, report, now)
         before = worker.state
         worker.report, worker.reported_at = report, now
+        worker.probe_s = worker.probe_s if probe_s is None else probe_s
         worker.health, worker.misses = Health.UP, 0
         if report.state is WorkerState.READY and report.in_flight < report.slots:
             worker.paused_until = 0.0
         self._note_state(worker, before, now)
-
-    def answered_probe(self, worker: Worker, took_s: float) -> None:
-        """How long the last probe took, for the status page."""
-        worker.probe_s = took_s
 
     def refused(self, worker: Worker, now: float) -> None:
         """Nobody listens there: out at once, until a probe is answered."""
@@ -113,7 +114,7 @@ class Pool:
         """A request was answered by this worker, well or with the caller's error."""
         worker = lease.worker
         worker.answered += 1
-        worker.heard_at = now
+        self.answers(worker, now)
         was = worker.circuit(now)
         worker.ejection.succeed(now)
         if was is Circuit.HALF_OPEN:

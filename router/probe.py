@@ -60,8 +60,8 @@ class Probe:
         started = time.monotonic()
         try:
             report = await self._report(worker)
-            self._pool.answered_probe(worker, time.monotonic() - started)
-            self._pool.heard(worker, report, time.monotonic())
+            now = time.monotonic()
+            self._pool.heard(worker, report, now, probe_s=now - started)
         except aiohttp.ClientConnectorError as error:
             if error.errno == errno.ECONNREFUSED:
                 self._pool.refused(worker, time.monotonic())
