@@ -121,6 +121,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except FleetError as error:
+        _cut_if_begun(request, error)
         return error_response(error)
     except web.HTTPException as error:
         if error.status < 400:
@@ -130,9 +131,14 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         raise asyncio.CancelledError from error
     except Exception as error:
         logger.exception("unexpected error")
-        if request.get(BEGUN):  # a second head in the middle of a body helps nobody: it is cut off, which all can tell
-            raise asyncio.CancelledError from error
+        _cut_if_begun(request, error)
         return error_response(FleetError())
+
+
+def _cut_if_begun(request: web.Request, error: Exception) -> None:
+    """A second head in the middle of a body helps nobody: the line is cut, which all can tell."""
+    if request.get(BEGUN):
+        raise asyncio.CancelledError from error
 
 
 @web.middleware

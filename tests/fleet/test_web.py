@@ -40,6 +40,14 @@ async def broken(request):
     raise RuntimeError("/secret/path at 0x7f00")
 
 
+async def refused(request):
+    """An error of ours in the middle of a body."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"half")
+    raise Unavailable
+
+
 @pytest.fixture
 async def client(aiohttp_client):
     """An application with those three."""
@@ -49,6 +57,7 @@ async def client(aiohttp_client):
     add(app.router, "GET", "/v1/wrong", wrong)
     add(app.router, "GET", "/v1/gone", gone)
     add(app.router, "GET", "/v1/broken", broken)
+    add(app.router, "GET", "/v1/refused", refused)
     return await aiohttp_client(finish(app))
 
 
@@ -99,12 +108,13 @@ async def test_who_hangs_up_is_no_error_in_the_log(client, caplog):
     assert (await client.get("/well")).status == 200
 
 
-async def test_an_answer_that_breaks_off_is_seen_to(client, caplog):
-    """Whoever reads it is not left waiting for the rest, and takes half of it for no whole."""
-    async with client.get("/broken") as response, asyncio.timeout(20):
+@pytest.mark.parametrize(("path", "is_logged"), [("/broken", True), ("/refused", False)])
+async def test_an_answer_that_breaks_off_is_seen_to(client, caplog, path, is_logged):
+    """Whoever reads it is not left waiting for the rest, takes half of it for no whole, and no second head for text."""
+    async with client.get(path) as response, asyncio.timeout(20):
         with pytest.raises(ClientPayloadError):
             await response.read()
-    assert "unexpected error" in caplog.text
+    assert ("unexpected error" in caplog.text) is is_logged
 
 
 @pytest.mark.parametrize("expectation", ["nonsense", "100-continue"])
