@@ -72,6 +72,7 @@ CORE = {
     "router/wyoming_speech.py",
     "worker/card.py",
     "worker/decoding.py",
+    "worker/device.py",
     "worker/fallback.py",
     "worker/forms.py",
     "worker/headers.py",

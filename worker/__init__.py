@@ -10,7 +10,8 @@ One model behind a bounded queue. The life of a request:
     silero      how likely each 32 ms are speech
     speech      probabilities -> regions -> windows; `edges` fits the regions' bare speech to what is heard
     batcher     windows of all running requests (`job`), turn by turn, into model calls
-    engine      faster-whisper and CTranslate2 (with `features`, `prompt`, `fallback`, `segments`); `fake` stands in
+    engine      faster-whisper and CTranslate2 (with `features`, `prompt`, `fallback`, `segments`, `device`); `fake`
+                stands in
     transcribe  windows' results -> segments in order, streamed out as they come
 
 `window` has what passes between them, `lifecycle` the states of the process, `app` puts the parts together.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from fleet.serve import StartupError
 from fleet.wire import Word
 from worker import edges, fallback, segments, sequential, speech
 from worker.card import read_card
+from worker.device import device_watched
 from worker.fallback import Attempt
 from worker.features import Features
 from worker.models import catalogue
@@ -39,9 +39,7 @@ from worker.window import (
     RATE,
     WINDOW_S,
     DecodeOptions,
-    EngineBroken,
     EngineFacts,
-    EngineFull,
     Piece,
     Samples,
     Window,
@@ -53,8 +51,6 @@ INITIAL_TIMESTAMP_MAX = 50  # a first timestamp beyond one second is not believe
 ALIGNED_FRAMES_MIN = 2  # alignment fails on less than one token's worth of audio
 HYPOTHESES = 5  # candidates of a sampled decoding; Whisper's own number
 PREPEND, APPEND = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  punctuation that belongs to the next/previous word
-DEVICE_FULL = ("out of memory", "alloc_failed")  # CUDA's words and cuBLAS's (CUBLAS_STATUS_..); the device is well
-DEVICE_LOST = ("cuda", "cublas", "cudnn")  # what CTranslate2's errors name when the device is gone
 
 
 class WhisperEngine:
@@ -121,12 +117,12 @@ class WhisperEngine:
 
     def run(self, pieces: Sequence[Piece], is_cancelled: Callable[[], bool]) -> list[WindowResult]:
         """Encode, detect, decode, fall back, cut into segments."""
-        with _device_watched():
+        with device_watched():
             return self._run(pieces, is_cancelled)
 
     def sequential(self, samples: Samples, options: DecodeOptions) -> Iterator[WindowResult]:
         """faster-whisper's own loop, a segment a step."""
-        with _device_watched():
+        with device_watched():
             yield from sequential.decode(
                 self._model, samples, replace(options, hotwords=self._prompts.hotwords(options))
             )
@@ -270,20 +266,6 @@ class WhisperEngine:
             draft.words = tuple(_words(one["words"]))
             if not piece.options.without_timestamps:
                 draft.start, draft.end = float(one["start"]), float(one["end"])
-
-
-@contextmanager
-def _device_watched() -> Iterator[None]:
-    """Tell a full and a lost device from other errors: after the one a smaller call passes, after the other none."""
-    try:
-        yield
-    except RuntimeError as error:
-        message = str(error).lower()
-        if any(word in message for word in DEVICE_FULL):
-            raise EngineFull(str(error)) from error
-        if any(word in message for word in DEVICE_LOST):
-            raise EngineBroken(str(error)) from error
-        raise
 
 
 def _load(directory: Path, device: str, compute_type: str, threads: int) -> Any:

@@ -20,7 +20,7 @@ from worker.engine import WhisperEngine
 from worker.fallback import Attempt
 from worker.segments import Draft
 from worker.settings import WorkerSettings
-from worker.window import RATE, DecodeOptions, EngineBroken, EngineFull, Piece, Region, Samples, Window
+from worker.window import RATE, DecodeOptions, EngineBroken, Piece, Region, Samples, Window
 
 CLIP = Path(__file__).parents[2] / "samples" / "half-minute.wav"
 OPTIONS = DecodeOptions(language="en", no_speech_threshold=2.0, log_prob_threshold=-100.0)
@@ -203,25 +203,18 @@ def test_pieces_share_a_call_only_if_frames_and_prompts_are_as_long(engine, clip
     assert engine.key(piece(clip, 0, 5)) != engine.key(piece(clip, 0, 5, replace(OPTIONS, prompt="w1")))
 
 
-def test_a_lost_device_is_told_from_other_errors(engine, clip, monkeypatch):
-    """What CUDA says ends the process, but for a lack of memory, which a smaller call may not have."""
+def test_a_lost_device_is_told_by_both_ways_of_decoding(engine, clip, monkeypatch):
+    """Which error says what: tests/worker/test_device.py."""
 
-    def fail(message: str):
-        def run(*_):
-            raise RuntimeError(message)
+    def fail(*_, **__):
+        raise RuntimeError("CUDA failed with error an illegal memory access was encountered")
 
-        return run
-
-    monkeypatch.setattr(engine, "_encode", fail("CUDA failed with error an illegal memory access was encountered"))
+    monkeypatch.setattr(engine, "_encode", fail)
     with pytest.raises(EngineBroken):
         engine.run([piece(clip, 0, 5)], still_wanted)
-    for full in ("CUDA failed with error out of memory", "cuBLAS failed with status CUBLAS_STATUS_ALLOC_FAILED"):
-        monkeypatch.setattr(engine, "_encode", fail(full))
-        with pytest.raises(EngineFull):
-            engine.run([piece(clip, 0, 5)], still_wanted)
-    monkeypatch.setattr(engine, "_encode", fail("something else"))
-    with pytest.raises(RuntimeError, match="something else"):
-        engine.run([piece(clip, 0, 5)], still_wanted)
+    monkeypatch.setattr(engine._model, "transcribe", fail)
+    with pytest.raises(EngineBroken):
+        next(engine.sequential(clip, OPTIONS))
 
 
 @pytest.mark.parametrize(
