@@ -141,6 +141,8 @@ def parse(text: str, wanted: Any, one: Field[Any]) -> Any:
         return _number(text, wanted, one)
     if get_origin(wanted) is tuple:
         return tuple(item.strip() for item in text.split(",") if item.strip())
+    if not text.isprintable() or text != text.strip():  # a secret from a file, say, with the file's last line break
+        raise SettingError(f"{name} must be one line of printable characters, without a space at either end.")
     return text
 
 

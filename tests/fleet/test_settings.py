@@ -55,6 +55,8 @@ def test_empty_optional_is_unset():
         ({"WAIT_S": "nan"}, "WAIT_S must be a number from 0 up; it is nan."),
         ({"WAIT_S": "inf"}, "WAIT_S must be a number from 0 up; it is inf."),
         ({"IS_OPEN": "perhaps"}, "IS_OPEN must be true or false; it is 'perhaps'."),
+        ({"KEY": "secret\n"}, "KEY must be one line of printable characters, without a space at either end."),
+        ({"MODEL": " base"}, "MODEL must be one line of printable characters, without a space at either end."),
         ({"MODE": "c"}, "MODE must be one of a, b; it is 'c'."),
     ],
 )
