@@ -86,7 +86,8 @@ async def test_a_stranger_among_the_addresses_gets_nothing_and_stops_nobody():
 
     app = web.Application()
     app.router.add_get("/load", load)
-    async with scripted_fleet(1, probe_interval_s=0.05) as fleet, TestServer(app) as stranger:
+    never = {"discovery_interval_s": 3600}  # it would forget who is not on its list
+    async with scripted_fleet(1, probe_interval_s=0.05, **never) as fleet, TestServer(app) as stranger:
         fleet.service.floor.pool.add(str(stranger.make_url("")).rstrip("/"), time.monotonic())
         wrong = [{name: value} for name, value in (("slots", 0), ("slots", "x"), ("rtf", "x"), ("boot", [1]))]
         for said["body"] in (
