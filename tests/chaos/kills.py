@@ -83,7 +83,7 @@ def main() -> int:
     given = parser.parse_args()
     with running("--workers", str(given.workers), "--model", "spoken-digits") as fleet:
         plain, streams = asyncio.run(kill(fleet, given.kills, given.callers, given.seed))
-        died = sum("ended with exit code 137" in line for line in fleet.out)
+        died = sum("was killed by SIGKILL" in line for line in fleet.out)
     print(f"{died} workers died; plain: {dict(plain.outcomes)}, {plain.retried} tried again inside; "
           f"streams: {dict(streams.outcomes)}")  # fmt: skip
     print(f"p50 {plain.percentile_s('right', 50):.3f} s, p99 {plain.percentile_s('right', 99):.3f} s")

@@ -46,5 +46,5 @@ def test_killed_worker_costs_no_answer(fleet, clips):
         answered = [entry for client in clients for entry in client.result(60)]
 
     assert {worker for when, worker in answered if when > back_at} == {"worker-1", "worker-2"}
-    assert any("ended with exit code 137" in line for line in fleet.out)
+    assert any("was killed by SIGKILL" in line for line in fleet.out)
     assert victim.pid not in [process.pid for process in fleet.services("worker")]
