@@ -47,7 +47,7 @@ def session(url: str, key: str | None, timeout_s: float) -> aiohttp.ClientSessio
         raise RemoteError(f"--url is no address: {url!r}") from error
     return aiohttp.ClientSession(
         base_url=f"{base}/",
-        headers={"Authorization": f"Bearer {key}"} if key else None,
+        headers={"Authorization": f"Bearer {key.strip()}"} if key else None,
         timeout=aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S),
     )
 

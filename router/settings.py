@@ -1,12 +1,12 @@
 """Every knob of the router, with its unit and the reason for its default."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from fleet.connection import ConnectionLimits
 from fleet.settings import SettingError, setting
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-LOOPBACK = ("127.", "localhost", "::1")
 PLACEHOLDERS = frozenset(["", "admin", "apikey", "api-key", "changeme", "change-me", "password", "secret", "whisper"])
 
 
@@ -134,7 +134,7 @@ class RouterSettings:
 
     def check(self) -> None:
         """Raise SettingError for settings that cannot be meant together."""
-        is_public = not self.host.startswith(LOOPBACK)
+        is_public = not is_loopback(self.host)
         if is_public and not self.has_keys and not self.allow_open:
             raise SettingError(
                 f"HOST={self.host} can be reached by others and no key is set: "
@@ -187,3 +187,11 @@ class RouterSettings:
             each_address=self.max_connections_per_address,
             head_s=self.header_timeout_s,
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach it; of any name but `localhost` nobody knows."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

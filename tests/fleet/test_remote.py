@@ -48,7 +48,7 @@ async def ask(url, path, key=None):
 async def test_key_and_base_url(url):
     """The key goes along; /v1 at the end of the address is taken off, as OpenAI clients write it."""
     assert await ask(url, "well") == b"no key"
-    assert await ask(f"{url}v1/", "well", "k") == b"Bearer k"
+    assert await ask(f"{url}v1/", "well", "k\n") == b"Bearer k"  # from a file, with its last line break
 
 
 @pytest.mark.parametrize(

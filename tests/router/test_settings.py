@@ -24,6 +24,17 @@ def test_an_open_address_needs_a_key_or_an_explicit_word():
     load(RouterSettings, environ | {"ALLOW_OPEN": "true"}).check()
 
 
+@pytest.mark.parametrize("host", ["localhost.example.org", "127.example.org", "::1234", "::", "192.168.1.5"])
+def test_what_only_begins_like_loopback_is_open(host):
+    """
+    A name may lead anywhere, and so may the addresses behind ::1 in the book.
+    """
+    with pytest.raises(SettingError, match="ALLOW_OPEN=true"):
+        load(RouterSettings, {"WORKERS": "http://w1:1", "HOST": host}).check()
+    for loopback in ("localhost", "127.0.0.53", "::1"):
+        load(RouterSettings, {"WORKERS": "http://w1:1", "HOST": loopback}).check()
+
+
 @pytest.mark.parametrize("name", ["API_KEY", "ADMIN_KEY"])
 def test_a_key_that_everybody_guesses_is_none(name):
     """
