@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(wanted: BenchSettings, command: str) -> int:
-    names = chosen(wanted)
+    names, file = chosen(wanted), written_to(wanted)
     began, others = time.monotonic(), await asyncio.to_thread(_others)
     bars: list[Bar] = []
     failed: list[str] = []  # one measure that fails does not cost the others
@@ -103,8 +103,8 @@ async def _run(wanted: BenchSettings, command: str) -> int:
         others=others,
     )
     _show(bars)
-    if wanted.file is not None:
-        _write(bars, run, Path(wanted.file))
+    if file is not None:
+        _write(bars, run, file)
     for why in failed:
         print(f"error: {why}", file=sys.stderr)  # noqa: T201
     slack = QUICK_SLACK if wanted.quick and not wanted.strict else 1.0
@@ -120,6 +120,16 @@ def chosen(wanted: BenchSettings) -> list[str]:
     return [
         name for name in MEASURES if (name in wanted.only if wanted.only else not wanted.quick or STEPS[name].quick)
     ]
+
+
+def written_to(wanted: BenchSettings) -> Path | None:
+    """The file, if there is to be one; raises SettingError now for what would fail after ten minutes."""
+    if wanted.file is None:
+        return None
+    file = Path(wanted.file)
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise settings.SettingError(f"OUT: {file} cannot be written; name a file in a folder that is there.")
+    return file
 
 
 def _turns(names: Sequence[str], wanted: BenchSettings) -> int:

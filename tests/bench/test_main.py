@@ -29,3 +29,11 @@ def test_a_wrong_measure_is_one_sentence():
     done = bench("--only", "speed")
     assert done.returncode == 3
     assert done.stderr.startswith("error: ONLY knows overhead")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path):
+    """Ten minutes of figures were lost for a folder that was not there."""
+    for out in (tmp_path / "none" / "B.md", tmp_path):
+        done = bench("--out", str(out))
+        assert done.returncode == 3
+        assert done.stderr.startswith("error: OUT: ")
