@@ -72,7 +72,6 @@ async def test_a_name_that_cannot_be_announced_is_told(name):
     """
     With the setting's own; a traceback and another exit code would be tried again for ever.
     """
-    pytest.importorskip("zeroconf")
     with pytest.raises(StartupError, match="WYOMING_ZEROCONF"):
         async with asyncio.timeout(5), announced(name, HERE, 10300):
             pass
@@ -82,7 +81,6 @@ async def test_a_machine_without_a_network_is_told(monkeypatch):
     """
     Its own address is asked for first.
     """
-    pytest.importorskip("zeroconf")
 
     def unreachable():
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
